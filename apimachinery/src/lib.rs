@@ -1,0 +1,1 @@
+//! Kubernetes objects as JSON values: schema tables, selectors, JSON Patch, strategic merge, Status.

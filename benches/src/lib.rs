@@ -1,0 +1,1 @@
+//! Benches of the patch hot path: criterion for time, gungraun for instructions.

@@ -1,0 +1,3 @@
+//! `fake-apiserver`.
+
+fn main() {}

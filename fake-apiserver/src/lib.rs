@@ -1,0 +1,1 @@
+//! A kube-apiserver in a process, for testing admission webhooks.

@@ -1,0 +1,3 @@
+//! `sidecar-injector`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! sidecar-injector: an Istio-compatible sidecar injection webhook.

@@ -1,0 +1,1 @@
+//! towtank: run webhook scenarios, replay captured AdmissionReviews, report.

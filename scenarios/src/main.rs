@@ -1,0 +1,3 @@
+//! `towtank`.
+
+fn main() {}
