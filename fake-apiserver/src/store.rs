@@ -1,0 +1,239 @@
+//! The objects of the cluster, their resourceVersions, and the history that watches read.
+//!
+//! One table per stored resource (`pods`, `deployments.apps`): a map ordered by `namespace/name` as in etcd, and a bounded
+//! history of events. Revisions are counted for the whole store, as etcd does. Nothing here is asynchronous: a write holds the
+//! lock for as long as it takes to put one pointer into a map, and readers get pointers to objects that never change.
+
+mod history;
+mod object;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use history::History;
+pub(crate) use history::{Event, EventType};
+pub(crate) use object::Object;
+
+/// How many events each table remembers for watches, unless the builder says otherwise.
+pub(crate) const DEFAULT_HISTORY: usize = 4096;
+
+/// Why a write was not done.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// `create` found an object of that name.
+    Exists,
+    /// The object is not there (any more).
+    NotFound,
+    /// The object is at another revision than the writer had read; here is what is stored.
+    Changed(Arc<Object>),
+}
+
+/// The history no longer reaches back to the revision that was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Expired {
+    /// The oldest revision that can still be read from.
+    pub(crate) oldest: u64,
+}
+
+/// All objects, shared by every part of the server.
+pub(crate) struct Store {
+    inner: RwLock<Inner>,
+    history: usize,
+}
+
+struct Inner {
+    revision: u64,
+    tables: HashMap<Arc<str>, Table>,
+}
+
+struct Table {
+    objects: BTreeMap<Arc<str>, Arc<Object>>,
+    history: History,
+    /// Tells watchers that there is something new; its value is the revision of the table's last event.
+    changed: watch::Sender<u64>,
+}
+
+impl Table {
+    fn new(revision: u64) -> Table {
+        Table { objects: BTreeMap::new(), history: History::new(revision), changed: watch::Sender::new(revision) }
+    }
+}
+
+/// The key of an object in its table: `namespace/name`, or the name alone for cluster-scoped objects.
+pub(crate) fn key(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
+}
+
+impl Store {
+    /// An empty store at revision 1 that remembers `history` events per table.
+    pub(crate) fn new(history: usize) -> Store {
+        Store { inner: RwLock::new(Inner { revision: 1, tables: HashMap::new() }), history }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The revision of the last write to any table.
+    pub(crate) fn revision(&self) -> u64 {
+        self.read().revision
+    }
+
+    /// The revision of the last write to this table: what a cache of something computed from the whole table is keyed by.
+    pub(crate) fn table_revision(&self, table: &str) -> u64 {
+        self.read().tables.get(table).map_or(0, |table| table.history.last())
+    }
+
+    /// One object, as it is now.
+    pub(crate) fn get(&self, table: &str, namespace: &str, name: &str) -> Option<Arc<Object>> {
+        let inner = self.read();
+        let objects = &inner.tables.get(table)?.objects;
+        if namespace.is_empty() { objects.get(name) } else { objects.get(key(namespace, name).as_str()) }.cloned()
+    }
+
+    /// All objects of a table, or of one namespace of it (`""` means all), in key order, with the revision they were read at.
+    pub(crate) fn list(&self, table: &str, namespace: &str) -> (Vec<Arc<Object>>, u64) {
+        let inner = self.read();
+        let found = match inner.tables.get(table) {
+            None => Vec::new(),
+            Some(table) if namespace.is_empty() => table.objects.values().cloned().collect(),
+            Some(table) => in_namespace(&table.objects, namespace),
+        };
+        (found, inner.revision)
+    }
+
+    /// The objects as they were at `revision`, by undoing the events since. Cost is that of a list plus those events.
+    pub(crate) fn list_at(&self, table: &str, namespace: &str, revision: u64) -> Result<Vec<Arc<Object>>, Expired> {
+        let inner = self.read();
+        let Some(table) = inner.tables.get(table) else { return Ok(Vec::new()) };
+        if revision >= table.history.last() {
+            return Ok(if namespace.is_empty() {
+                table.objects.values().cloned().collect()
+            } else {
+                in_namespace(&table.objects, namespace)
+            });
+        }
+        let mut objects = table.objects.clone();
+        for event in table.history.after(revision)?.rev() {
+            match &event.previous {
+                Some(previous) => objects.insert(event.object.key(), previous.clone()),
+                None => objects.remove(&event.object.key()),
+            };
+        }
+        Ok(if namespace.is_empty() { objects.into_values().collect() } else { in_namespace(&objects, namespace) })
+    }
+
+    /// How many objects a table holds.
+    pub(crate) fn count(&self, table: &str) -> usize {
+        self.read().tables.get(table).map_or(0, |table| table.objects.len())
+    }
+
+    /// Stores a new object; its `metadata.resourceVersion` becomes the revision of this write.
+    pub(crate) fn create(&self, table: &str, value: Value) -> Result<Arc<Object>, WriteError> {
+        let key: Arc<str> = object::key_of(&value).into();
+        let mut inner = self.write();
+        let revision = inner.revision + 1;
+        let table = inner.tables.entry(table.into()).or_insert_with(|| Table::new(revision - 1));
+        if table.objects.contains_key(&key) {
+            return Err(WriteError::Exists);
+        }
+        let object = Arc::new(Object::new(key.clone(), value, revision));
+        table.objects.insert(key, object.clone());
+        table.record(
+            Event { event_type: EventType::Added, object: object.clone(), previous: None, revision },
+            self.history,
+        );
+        inner.revision = revision;
+        Ok(object)
+    }
+
+    /// Replaces the object that was read at revision `read_at`.
+    pub(crate) fn update(&self, table: &str, read_at: u64, value: Value) -> Result<Arc<Object>, WriteError> {
+        let key: Arc<str> = object::key_of(&value).into();
+        let mut inner = self.write();
+        let revision = inner.revision + 1;
+        let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
+        let stored = table.objects.get_mut(&key).ok_or(WriteError::NotFound)?;
+        if stored.revision() != read_at {
+            return Err(WriteError::Changed(stored.clone()));
+        }
+        let object = Arc::new(Object::new(key, value, revision));
+        let previous = Some(std::mem::replace(stored, object.clone()));
+        table.record(
+            Event { event_type: EventType::Modified, object: object.clone(), previous, revision },
+            self.history,
+        );
+        inner.revision = revision;
+        Ok(object)
+    }
+
+    /// Removes the object if it is still at revision `read_at`. Watches see it with the revision of the removal; the answer is
+    /// the object as it was stored last.
+    pub(crate) fn delete(
+        &self,
+        table: &str,
+        namespace: &str,
+        name: &str,
+        read_at: u64,
+    ) -> Result<Arc<Object>, WriteError> {
+        let key: Arc<str> = key(namespace, name).into();
+        let mut inner = self.write();
+        let revision = inner.revision + 1;
+        let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
+        let stored = table.objects.get(&key).ok_or(WriteError::NotFound)?;
+        if stored.revision() != read_at {
+            return Err(WriteError::Changed(stored.clone()));
+        }
+        let previous = stored.clone();
+        table.objects.remove(&key);
+        let last = Arc::new(Object::new(key, previous.value().clone(), revision));
+        table.record(
+            Event { event_type: EventType::Deleted, object: last, previous: Some(previous.clone()), revision },
+            self.history,
+        );
+        inner.revision = revision;
+        Ok(previous)
+    }
+
+    /// The events of a table after `revision`, oldest first.
+    pub(crate) fn events_after(&self, table: &str, revision: u64) -> Result<Vec<Arc<Event>>, Expired> {
+        let inner = self.read();
+        let Some(table) = inner.tables.get(table) else { return Ok(Vec::new()) };
+        Ok(table.history.after(revision)?.cloned().collect())
+    }
+
+    /// A receiver that is woken whenever the table changes. Follow it with [`Store::events_after`].
+    pub(crate) fn subscribe(&self, table: &str) -> watch::Receiver<u64> {
+        let mut inner = self.write();
+        let revision = inner.revision;
+        inner.tables.entry(table.into()).or_insert_with(|| Table::new(revision)).changed.subscribe()
+    }
+}
+
+impl Table {
+    fn record(&mut self, event: Event, keep: usize) {
+        let revision = event.revision;
+        self.history.push(Arc::new(event), keep);
+        self.changed.send_replace(revision);
+    }
+}
+
+fn in_namespace(objects: &BTreeMap<Arc<str>, Arc<Object>>, namespace: &str) -> Vec<Arc<Object>> {
+    let prefix = format!("{namespace}/");
+    let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+    objects
+        .range::<str, _>(from)
+        .take_while(|(key, _)| key.starts_with(&prefix))
+        .map(|(_, object)| object.clone())
+        .collect()
+}
