@@ -6,6 +6,7 @@
 //!              └──────► store        objects, resourceVersions, watch history
 //! ```
 
+pub mod admission;
 #[allow(dead_code, reason = "the verbs that use it land next")]
 mod random;
 #[allow(dead_code, reason = "the verbs that use it land next")]
