@@ -1,0 +1,188 @@
+//! Reading a log as a stream.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::Record;
+
+/// Longest line that is read, in bytes: an object of etcd's limit, escaped once, several times over.
+pub const MAX_LINE: usize = 64 * 1024 * 1024;
+
+/// Reads records one by one; memory is bounded by the longest line, whatever the length of the log.
+///
+/// A line that cannot be read yields an [`Error`] and reading goes on with the next one; only after [`Error::Io`] and
+/// [`Error::Torn`] there is nothing more. Empty lines are passed over.
+pub struct Reader {
+    input: Box<dyn BufRead + Send>,
+    line: u64,
+    buffer: Vec<u8>,
+    limit: usize,
+    ended: bool,
+}
+
+/// What is wrong with a line, or with the file from that line on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The line is not a record; it is skipped.
+    #[error("line {line}: {message}")]
+    Bad {
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The line is longer than the reader takes; it is skipped.
+    #[error("line {line}: longer than {limit} bytes")]
+    TooLong {
+        /// Line number, from 1.
+        line: u64,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The log ends within this line, as if its writer had been interrupted; what came before was whole.
+    #[error("line {line}: torn: the log ends within it")]
+    Torn {
+        /// Line number, from 1.
+        line: u64,
+    },
+    /// The log cannot be read further: an I/O error, or damaged compression.
+    #[error("line {line}: cannot read on: {source}")]
+    Io {
+        /// The line that was being read, from 1.
+        line: u64,
+        /// What the operating system or the decompressor said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The line that it is about, from 1.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        match self {
+            Self::Bad { line, .. } | Self::TooLong { line, .. } | Self::Torn { line } | Self::Io { line, .. } => *line,
+        }
+    }
+}
+
+impl Reader {
+    /// Opens a file; its first bytes say whether it is gzip, zstd or plain.
+    ///
+    /// # Errors
+    /// The file cannot be opened or read, or is a directory.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory, not a log"));
+        }
+        Self::new(file)
+    }
+
+    /// Reads from any source, such as standard input; its first bytes say whether it is gzip, zstd or plain.
+    ///
+    /// # Errors
+    /// The first bytes cannot be read.
+    pub fn new(source: impl Read + Send + 'static) -> io::Result<Self> {
+        let mut source = BufReader::with_capacity(128 * 1024, source);
+        let mut magic = [0; 4];
+        let mut have = 0;
+        while have < magic.len() {
+            match source.read(&mut magic[have..]) {
+                Ok(0) => break,
+                Ok(count) => have += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let source = io::Cursor::new(magic[..have].to_vec()).chain(source);
+        let input: Box<dyn BufRead + Send> = match &magic[..have] {
+            [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(128 * 1024, MultiGzDecoder::new(source))),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                Box::new(BufReader::with_capacity(128 * 1024, zstd::Decoder::with_buffer(source)?))
+            }
+            _ => Box::new(source),
+        };
+        Ok(Self { input, line: 0, buffer: Vec::new(), limit: MAX_LINE, ended: false })
+    }
+
+    /// Takes lines of up to this many bytes in place of [`MAX_LINE`].
+    #[must_use]
+    pub const fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Reads up to and including the next line break. `Ok(None)`: end of the log. The flag: the line break was there.
+    fn fill(&mut self) -> io::Result<Option<(bool, bool)>> {
+        self.buffer.clear();
+        let (mut any, mut too_long) = (false, false);
+        loop {
+            let available = match self.input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A compressed log whose writer was interrupted ends like this.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.ended = true;
+                    return Ok(Some((false, too_long)));
+                }
+                Err(error) => return Err(error),
+            };
+            if available.is_empty() {
+                self.ended = true;
+                return Ok(any.then_some((false, too_long)));
+            }
+            any = true;
+            let (part, used, whole) = match available.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (&available[..at], at + 1, true),
+                None => (available, available.len(), false),
+            };
+            if too_long || self.buffer.len() + part.len() > self.limit {
+                too_long = true;
+                self.buffer = Vec::new();
+            } else {
+                self.buffer.extend_from_slice(part);
+            }
+            self.input.consume(used);
+            if whole {
+                return Ok(Some((true, too_long)));
+            }
+        }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            self.line += 1;
+            let line = self.line;
+            let (whole, too_long) = match self.fill() {
+                Ok(Some(state)) => state,
+                Ok(None) => return None,
+                Err(source) => {
+                    self.ended = true;
+                    return Some(Err(Error::Io { line, source }));
+                }
+            };
+            if too_long {
+                return Some(Err(Error::TooLong { line, limit: self.limit }));
+            }
+            if self.buffer.iter().all(u8::is_ascii_whitespace) {
+                // Nothing but a damaged end: no line began, yet something is missing.
+                if !whole && self.buffer.is_empty() {
+                    return Some(Err(Error::Torn { line }));
+                }
+                continue;
+            }
+            return Some(Record::parse(&self.buffer).map_err(|(message, early)| {
+                if early && !whole { Error::Torn { line } } else { Error::Bad { line, message } }
+            }));
+        }
+        None
+    }
+}

@@ -1,0 +1,141 @@
+//! One line of a capture log.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::review::{AdmissionReview, Error};
+
+/// The version that [`Writer`](super::Writer) writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One captured request to a webhook.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Record {
+    /// Number of the request within its recording, from 1; 0 if unknown.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub seq: u64,
+    /// Milliseconds since the recording began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_ms: Option<f64>,
+    /// HTTP method; `POST` if the line does not say.
+    pub method: String,
+    /// URL path, such as `/inject/cluster/c1`; empty if unknown.
+    pub path: String,
+    /// Query without the question mark, such as `timeout=10s`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub query: String,
+    /// Headers in wire order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The HTTP body, verbatim.
+    pub body: String,
+    /// What the webhook answered, where the recorder saw it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Answer>,
+    /// How long the webhook took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<f64>,
+}
+
+/// A webhook's HTTP answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// HTTP status code.
+    pub status: u16,
+    /// Headers in wire order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The HTTP body, verbatim.
+    #[serde(default, deserialize_with = "text_or_json")]
+    pub body: String,
+}
+
+impl Record {
+    /// The review in the body.
+    ///
+    /// # Errors
+    /// As [`AdmissionReview::decode`].
+    pub fn review(&self) -> Result<AdmissionReview<'_>, Error> {
+        AdmissionReview::decode(self.body.as_bytes())
+    }
+
+    /// Reads one line, without its line break.
+    ///
+    /// # Errors
+    /// Says in words what is wrong with the line; the second value is true if the line merely ended too early.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, (String, bool)> {
+        let fields: Fields<'_> = match serde_json::from_slice(line) {
+            Ok(fields) => fields,
+            Err(error) => return Err((format!("not a record: {error}"), error.is_eof())),
+        };
+        if let Some(version) = fields.format_version
+            && version > u64::from(FORMAT_VERSION)
+        {
+            let message = format!(
+                "format_version {version} is newer than {FORMAT_VERSION}, the newest that this reader knows: use a newer towtank"
+            );
+            return Err((message, false));
+        }
+        if fields.kind.as_deref() == Some("AdmissionReview") {
+            let body = String::from_utf8_lossy(line).trim().to_owned();
+            return Ok(Self { method: "POST".to_owned(), body, ..Self::default() });
+        }
+        let Some(body) = fields.body else {
+            return Err(("no field \"body\", and not an AdmissionReview either".to_owned(), false));
+        };
+        Ok(Self {
+            seq: fields.seq.unwrap_or_default(),
+            t_ms: fields.t_ms,
+            method: fields.method.unwrap_or_else(|| "POST".to_owned()),
+            path: fields.path.unwrap_or_default(),
+            query: fields.query.unwrap_or_default(),
+            headers: fields.headers.unwrap_or_default(),
+            body: body.0,
+            response: fields.response,
+            duration_ms: fields.duration_ms,
+        })
+    }
+}
+
+/// What may stand in a line, of any format that is read.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    format_version: Option<u64>,
+    #[serde(borrow)]
+    kind: Option<Cow<'a, str>>,
+    seq: Option<u64>,
+    #[serde(alias = "tMs")]
+    t_ms: Option<f64>,
+    method: Option<String>,
+    path: Option<String>,
+    query: Option<String>,
+    headers: Option<Vec<(String, String)>>,
+    body: Option<Body>,
+    response: Option<Answer>,
+    duration_ms: Option<f64>,
+}
+
+struct Body(String);
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_or_json(deserializer).map(Body)
+    }
+}
+
+/// A string is the text itself; anything else stands for its own JSON text.
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let raw = <&'de RawValue>::deserialize(deserializer)?;
+    if raw.get().starts_with('"') {
+        serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)
+    } else {
+        Ok(raw.get().to_owned())
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(seq: &u64) -> bool {
+    *seq == 0
+}

@@ -1,0 +1,108 @@
+//! JSON text as Go's `encoding/json` writes it.
+//!
+//! kube-apiserver encodes reviews with Go's encoder: `<`, `>`, `&`, U+2028 and U+2029 inside strings are written as
+//! `\u003c` and so on, and numbers without a fraction have no `.0`. A webhook that compares or hashes bytes sees the
+//! difference, so the fake writes the same.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+/// Encodes `value` on one line, as Go does, without a trailing newline.
+///
+/// # Errors
+/// Only if `value`'s own `Serialize` fails (a map with keys that are not strings, for example); a
+/// [`serde_json::Value`] never does.
+pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut out = Vec::with_capacity(512);
+    append(&mut out, value)?;
+    Ok(out)
+}
+
+/// Appends the encoding of `value` to `out`; on an error `out` keeps what was written so far.
+pub(crate) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), serde_json::Error> {
+    value.serialize(&mut Serializer::with_formatter(out, Go))
+}
+
+/// serde_json's compact form, with Go's escapes and Go's floats.
+struct Go;
+
+impl Formatter for Go {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let bytes = fragment.as_bytes();
+        let mut written = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            let (escape, length): (&[u8], usize) = match byte {
+                b'<' => (b"\\u003c", 1),
+                b'>' => (b"\\u003e", 1),
+                b'&' => (b"\\u0026", 1),
+                0xe2 => match bytes.get(at + 1..at + 3) {
+                    Some([0x80, 0xa8]) => (b"\\u2028", 3),
+                    Some([0x80, 0xa9]) => (b"\\u2029", 3),
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            writer.write_all(&bytes[written..at])?;
+            writer.write_all(escape)?;
+            written = at + length;
+        }
+        writer.write_all(&bytes[written..])
+    }
+
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        // Go: shortest digits, plain notation between 1e-6 and 1e21, otherwise an exponent with its sign.
+        let size = value.abs();
+        if value.fract() == 0.0 && size < 1e21 || size >= 1e-6 && size < 1e21 {
+            return write!(writer, "{value}");
+        }
+        let text = format!("{value:e}");
+        match text.split_once('e') {
+            Some((digits, exponent)) if !exponent.starts_with('-') => write!(writer, "{digits}e+{exponent}"),
+            _ => writer.write_all(text.as_bytes()),
+        }
+    }
+
+    fn begin_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        CompactFormatter.begin_string(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn text(value: serde_json::Value) -> String {
+        String::from_utf8(to_vec(&value).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn escapes_what_go_escapes() {
+        assert_eq!(
+            text(json!("a<b>&\u{2028}\u{2029}\"\\\n\t\u{1}é\u{20ac}")),
+            r#""a\u003cb\u003e\u0026\u2028\u2029\"\\\n\t\u0001é€""#
+        );
+        assert_eq!(text(json!({"<k>": "\u{2028}"})), r#"{"\u003ck\u003e":"\u2028"}"#);
+    }
+
+    #[test]
+    fn floats_as_go_prints_them() {
+        for (value, want) in [
+            (1.0, "1"),
+            (-0.0, "-0"),
+            (0.1, "0.1"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1.5e300, "1.5e+300"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-7"),
+            (123456.789, "123456.789"),
+        ] {
+            assert_eq!(text(json!(value)), want);
+        }
+        assert_eq!(text(json!(10000000000u64)), "10000000000");
+    }
+}
