@@ -1,1 +1,13 @@
-//! Kubernetes objects as JSON values: schema tables, selectors, JSON Patch, strategic merge, Status.
+//! Kubernetes objects as JSON values: YAML, schema tables, selectors, JSON Patch, strategic merge, Status.
+//!
+//! Everything here works on [`serde_json::Value`], never on typed structs, so that fields which this code has never
+//! heard of pass through untouched.
+//!
+//! ```text
+//! yaml ──► Value ──► merge ──► Value      labels, quantity, clock, status: leaves, each on its own
+//!                      │
+//!                      └── schema (merge keys, list types, defaults …)
+//!          Value ──► json_patch ──► Value
+//! ```
+
+pub mod yaml;
