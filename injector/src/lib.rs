@@ -1,1 +1,20 @@
 //! sidecar-injector: an Istio-compatible sidecar injection webhook.
+//!
+//! The library is pure: bytes and configuration in, bytes and a decision out; no clock, no I/O, no globals.
+//!
+//! ```text
+//! review ──► decide ──► template ──► overlay ──► postprocess ──► patch
+//!               │           │
+//!            config      data, funcs, mesh
+//! ```
+
+pub mod config;
+pub mod decide;
+mod injector;
+mod legacy;
+pub mod patch;
+mod review;
+pub mod template;
+
+pub use injector::{Error, Injected, Injector};
+pub use review::{Outcome, Reviewed};
