@@ -10,4 +10,5 @@
 //!          Value ──► json_patch ──► Value
 //! ```
 
+pub mod schema;
 pub mod yaml;
