@@ -10,5 +10,7 @@
 //!          Value ──► json_patch ──► Value
 //! ```
 
+mod go;
+pub mod merge;
 pub mod schema;
 pub mod yaml;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::scalar::{self, Scalar};
 use super::{Document, Error, MAX_ALIAS_BYTES, MAX_DEPTH};
+use crate::go;
 
 /// The documents of a text, read one at a time; see [`super::documents`].
 
@@ -271,7 +272,7 @@ fn float_key(number: f64) -> String {
     } else if number.is_infinite() {
         if number > 0.0 { ".inf".to_owned() } else { "-.inf".to_owned() }
     } else {
-        scalar::go_general(&format!("{:e}", number as f32))
+        go::general(&format!("{:e}", number as f32), 6)
     }
 }
 

@@ -223,28 +223,6 @@ pub(super) fn normalise(value: &mut Value) {
     }
 }
 
-/// A double as Go's `strconv.FormatFloat(f, 'g', -1, …)` prints it, given its shortest digits in Rust's `{:e}` form.
-pub(super) fn go_general(scientific: &str) -> String {
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific.to_owned() };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-    if (-4..6).contains(&exponent) {
-        let digits = mantissa.replace('.', "");
-        let point = exponent + 1;
-        if point <= 0 {
-            let zeros = "0".repeat(point.unsigned_abs() as usize);
-            return format!("{sign}0.{zeros}{digits}");
-        }
-        let point = point as usize;
-        if digits.len() <= point {
-            return format!("{sign}{digits}{}", "0".repeat(point - digits.len()));
-        }
-        return format!("{sign}{}.{}", &digits[..point], &digits[point..]);
-    }
-    let direction = if exponent < 0 { '-' } else { '+' };
-    format!("{sign}{mantissa}e{direction}{:02}", exponent.unsigned_abs())
-}
-
 impl Scalar {
     /// The short form of the YAML tag.
     pub(super) fn tag(self) -> &'static str {

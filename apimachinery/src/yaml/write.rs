@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::scalar::{self, Scalar};
+use crate::go;
 
 /// Lines are folded at the first blank past this column.
 const WIDTH: usize = 80;
@@ -121,7 +122,7 @@ impl Writer {
             Value::Bool(yes) => self.text(if *yes { "true" } else { "false" }),
             Value::Number(number) => {
                 let text = match number.as_f64() {
-                    Some(float) if number.is_f64() => scalar::go_general(&format!("{float:e}")),
+                    Some(float) if number.is_f64() => go::general(&format!("{float:e}"), 6),
                     _ => number.to_string(),
                 };
                 self.text(&text);

@@ -1,0 +1,120 @@
+//! How Go prints values in its error messages.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// `fmt`'s `%v` of a decoded JSON value: `map[a:1 b:[x <nil>]]`.
+pub(crate) fn plain(value: &Value) -> String {
+    let mut out = String::new();
+    write_plain(&mut out, value);
+    out
+}
+
+/// `fmt`'s `%v` of a list.
+pub(crate) fn plain_list(items: &[Value]) -> String {
+    let mut out = String::new();
+    write_list(&mut out, items);
+    out
+}
+
+fn write_plain(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("<nil>"),
+        Value::String(text) => out.push_str(text),
+        Value::Array(items) => write_list(out, items),
+        Value::Object(fields) => {
+            out.push_str("map[");
+            for (index, (key, value)) in fields.iter().enumerate() {
+                if index > 0 {
+                    out.push(' ');
+                }
+                out.push_str(key);
+                out.push(':');
+                write_plain(out, value);
+            }
+            out.push(']');
+        }
+        Value::Bool(_) | Value::Number(_) => {
+            // Writing to a String cannot fail.
+            let _ = match value.as_f64() {
+                Some(float) if value.is_f64() => write!(out, "{}", general(&format!("{float:e}"), 21)),
+                _ => write!(out, "{value}"),
+            };
+        }
+    }
+}
+
+fn write_list(out: &mut String, items: &[Value]) {
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(' ');
+        }
+        write_plain(out, item);
+    }
+    out.push(']');
+}
+
+/// The name of a decoded JSON value's Go type; `%!s(<nil>)` is what Go prints for the type of nothing.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "%!s(<nil>)",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+/// A double as Go's `strconv.FormatFloat(f, 'g', -1, …)` prints it, given its shortest digits in Rust's `{:e}` form:
+/// with an exponent from `10^largest` on and below a ten-thousandth. `strconv` has 6 for `largest`, `fmt` has 21.
+pub(crate) fn general(scientific: &str, largest: i32) -> String {
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific.to_owned() };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    if (-4..largest).contains(&exponent) {
+        let digits = mantissa.replace('.', "");
+        let point = exponent + 1;
+        if point <= 0 {
+            let zeros = "0".repeat(point.unsigned_abs() as usize);
+            return format!("{sign}0.{zeros}{digits}");
+        }
+        let point = point.unsigned_abs() as usize;
+        if digits.len() <= point {
+            return format!("{sign}{digits}{}", "0".repeat(point - digits.len()));
+        }
+        return format!("{sign}{}.{}", &digits[..point], &digits[point..]);
+    }
+    let direction = if exponent < 0 { '-' } else { '+' };
+    format!("{sign}{mantissa}e{direction}{:02}", exponent.unsigned_abs())
+}
+
+/// A string in double quotes as Go's `%q` prints it.
+#[allow(dead_code)]
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        // Writing to a String cannot fail.
+        let _ = match character {
+            '"' | '\\' => write!(out, "\\{character}"),
+            '\u{7}' => write!(out, "\\a"),
+            '\u{8}' => write!(out, "\\b"),
+            '\u{c}' => write!(out, "\\f"),
+            '\n' => write!(out, "\\n"),
+            '\r' => write!(out, "\\r"),
+            '\t' => write!(out, "\\t"),
+            '\u{b}' => write!(out, "\\v"),
+            '\0'..='\u{1f}' | '\u{7f}' => write!(out, "\\x{:02x}", u32::from(character)),
+            '\u{80}'..='\u{a0}' | '\u{ad}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+                write!(out, "\\u{:04x}", u32::from(character))
+            }
+            _ => write!(out, "{character}"),
+        };
+    }
+    out.push('"');
+    out
+}
