@@ -116,6 +116,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Which of the settings it is about: `inject config`, `values`, `mesh config` or `cluster objects`.
+    pub fn part(&self) -> &'static str {
+        match self {
+            Self::Yaml { part, .. } | Self::Content { part, .. } => part,
+            Self::Template(_) => "inject config",
+        }
+    }
+
     pub(crate) fn content(part: &'static str, message: impl Into<String>) -> Self {
         Self::Content { part, message: message.into() }
     }

@@ -8,12 +8,14 @@
 //!            config      data, funcs, mesh
 //! ```
 
+pub mod cli;
 pub mod config;
 pub mod decide;
 mod injector;
 mod legacy;
 pub mod patch;
 mod review;
+pub mod serve;
 pub mod template;
 
 pub use injector::{Error, Injected, Injector};

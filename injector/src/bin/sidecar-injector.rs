@@ -1,3 +1,5 @@
-//! `sidecar-injector`.
+//! The command; all of it is in the library's module `cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    injector::cli::main()
+}
