@@ -10,7 +10,12 @@
 //!          Value ──► json_patch ──► Value
 //! ```
 
+pub mod clock;
 mod go;
+pub mod go_json;
+pub mod json_patch;
+pub mod labels;
 pub mod merge;
 pub mod schema;
+pub mod status;
 pub mod yaml;
