@@ -11,8 +11,10 @@
 pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod funcs;
 mod injector;
 mod legacy;
+pub mod mesh;
 pub mod patch;
 mod review;
 pub mod serve;
