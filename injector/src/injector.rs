@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::cache::Cache;
 use crate::config::{self, Era, Parts, Settings};
 use crate::decide::Decision;
 use crate::legacy::Legacy;
@@ -13,6 +14,7 @@ use crate::template;
 pub struct Injector {
     engine: Box<dyn Engine>,
     era: Era,
+    cache: Cache,
 }
 
 /// What an injection comes to.
@@ -107,7 +109,7 @@ impl Injector {
             Era::Modern => return Err(config::Error::content("inject config", "the modern era is not built yet")),
             Era::SquareBrackets | Era::SingleTemplate => Box::new(Legacy::load(&parts)?),
         };
-        Ok(Self { engine, era })
+        Ok(Self { engine, era, cache: Cache::default() })
     }
 
     /// The era that the configuration is from.
@@ -123,6 +125,15 @@ impl Injector {
     /// When Istio would deny the pod: invalid annotations, a failed template, output that is no pod.
     pub fn inject_object(&self, object: &Value, namespace: &str, path: &str) -> Result<Injected, Error> {
         self.engine.admit(&PodRequest { object, namespace, path })
+    }
+
+    /// How many reviews were answered from the answers kept for pods of the same owner.
+    pub fn cache_hits(&self) -> u64 {
+        self.cache.hits()
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {

@@ -8,6 +8,7 @@
 //!            config      data, funcs, mesh
 //! ```
 
+mod cache;
 pub mod cli;
 pub mod config;
 pub mod decide;

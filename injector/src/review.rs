@@ -65,6 +65,17 @@ impl Outcome {
         &self.pod
     }
 
+    /// The same outcome of another review.
+    pub(crate) fn with_uid(mut self, uid: &str) -> Self {
+        uid.clone_into(&mut self.uid);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(uid: &str) -> Self {
+        Self { verdict: Verdict::Injected, uid: uid.to_owned(), pod: String::new(), reason: String::new() }
+    }
+
     /// Why: the deciding rule's word, or the error's text.
     pub fn reason(&self) -> &str {
         &self.reason
@@ -75,7 +86,15 @@ impl Injector {
     /// Answers one webhook call. `path` is the request's path with Istio's parameters; a query is ignored.
     ///
     /// Never fails: what cannot be decoded or injected is answered with a denial that says why.
+    ///
+    /// Answers for pods of the same owner are kept; [`review_uncached`](Self::review_uncached) gives the same answers.
     pub fn review(&self, body: &[u8], path: &str) -> Reviewed {
+        let path = path.split('?').next().unwrap_or_default();
+        self.cache().answer(path, body, || self.review_uncached(body, path))
+    }
+
+    /// The same as [`review`](Self::review), always computed.
+    pub fn review_uncached(&self, body: &[u8], path: &str) -> Reviewed {
         let review = match AdmissionReview::decode(body) {
             Ok(review) => review,
             Err(e) => return undecodable(body, &e),

@@ -1,0 +1,125 @@
+use admission::review::{AdmissionReview, Response};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::cut::cut;
+use super::*;
+
+fn body(uid: &str, time: &str, app: &str) -> Vec<u8> {
+    json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {
+        "uid": uid, "namespace": "shop", "operation": "CREATE",
+        "object": {"metadata": {"generateName": "web-", "uid": "kept", "labels": {"app": app, "uid": "kept too"},
+            "managedFields": [{"manager": "m", "time": time, "fieldsV1": {"f:metadata": {"time": "kept"}}}, {"time": time}]},
+            "spec": {"containers": [{"name": "a", "env": [{"name": "uid", "value": "\"}]\\"}]}]}}}})
+    .to_string()
+    .into_bytes()
+}
+
+/// What an injector would say that answers with its whole view of the pod, but for the times it must not look at.
+fn reference(body: &[u8]) -> Option<Reviewed> {
+    let review = AdmissionReview::decode(body).ok()?;
+    let uid = review.request.uid.to_string();
+    let mut object: Value = serde_json::from_str(review.request.object?.get()).ok()?;
+    if let Some(entries) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            if entry.get("time").is_some_and(Value::is_string) {
+                entry.insert("time".into(), Value::Null);
+            }
+        }
+    }
+    let mut response = Response::allow(uid.clone());
+    response.warnings = vec![object.to_string(), review.request.namespace.to_string()];
+    Some(Reviewed { body: response.encode(review.version), outcome: Outcome::for_tests(&uid) })
+}
+
+fn undecodable() -> Reviewed {
+    Reviewed { body: b"undecodable".to_vec(), outcome: Outcome::for_tests("") }
+}
+
+#[test]
+fn pods_of_one_owner_share_an_answer() {
+    let cache = Cache::default();
+    let mut computed = 0;
+    for (n, app) in ["web", "web", "db", "web", "db"].into_iter().enumerate() {
+        let body = body(&format!("uid-{n}"), &format!("2026-11-22T07:43:0{n}Z"), app);
+        let answer = cache.answer("/inject", &body, || {
+            computed += 1;
+            reference(&body).unwrap()
+        });
+        assert_eq!(answer.body, reference(&body).unwrap().body);
+        assert_eq!(answer.outcome.uid(), format!("uid-{n}"));
+    }
+    assert_eq!((computed, cache.hits()), (2, 3));
+    let body = body("uid-9", "", "web");
+    cache.answer("/inject/net/n1", &body, || {
+        computed += 1;
+        reference(&body).unwrap()
+    });
+    assert_eq!(computed, 3, "another path is another key");
+}
+
+#[test]
+fn doubtful_bodies_are_not_cut() {
+    for text in [
+        r#"{"request":{"uid":"a","uid":"b","object":{}}}"#,
+        r#"{"request":{"uid":"a","u\u0069d":"b","object":{}}}"#,
+        r#"{"request":{"uid":"a\"b","object":{}}}"#,
+        "{\"request\":{\"uid\":\"\u{e9}\",\"object\":{}}}",
+        r#"{"request":{"object":{}}}"#,
+        r#"{"request":{"uid":7}}"#,
+        r#"{"request":{"uid":"a""#,
+        r#"["request"]"#,
+        "{\"request\":{\"uid\":\"a\"},\"x\":\"\u{0}\"}",
+        "",
+    ] {
+        assert_eq!(cut("/inject", text.as_bytes()), None, "{text}");
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut generations = Generations::default();
+    for n in 0..200_u64 {
+        let entry = Entry {
+            key: vec![0; 1 << 20],
+            before_uid: Vec::new(),
+            after_uid: Vec::new(),
+            outcome: Outcome::for_tests(""),
+        };
+        generations.insert(n, Arc::new(entry));
+        assert!(generations.young_bytes <= GENERATION_BYTES);
+        assert!(generations.young.len() + generations.old.len() <= 2 * 16);
+    }
+}
+
+/// Bodies that are nearly, but not quite, well-formed reviews; and pairs that differ in one place.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let plain = ("[a-c]{0,2}", "[a-c\\\\\"]{0,2}", "web|db").prop_map(|(u, t, a)| body(&u, &t, &a));
+    let broken =
+        (plain.clone(), any::<prop::sample::Index>(), "[\\[\\]{}:,\"\\\\ a0]{0,2}").prop_map(|(mut body, at, with)| {
+            let at = at.index(body.len());
+            body.splice(at..=at, with.bytes());
+            body
+        });
+    prop_oneof![plain, broken]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Law: a cache skips work and never changes an answer.
+    #[test]
+    fn answers_with_and_without_are_equal(sequence in prop::collection::vec(bodies(), 1..8)) {
+        let cache = Cache::default();
+        for body in sequence {
+            let expected = reference(&body).unwrap_or_else(undecodable);
+            let answer = cache.answer("/inject", &body, || reference(&body).unwrap_or_else(undecodable));
+            prop_assert_eq!(String::from_utf8_lossy(&answer.body), String::from_utf8_lossy(&expected.body));
+        }
+    }
+
+    #[test]
+    fn never_panics(body in prop::collection::vec(any::<u8>(), 0..64)) {
+        let _ = cut("/inject", &body);
+    }
+}
