@@ -54,7 +54,7 @@ impl Formatter for Go {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         // Go: shortest digits, plain notation between 1e-6 and 1e21, otherwise an exponent with its sign.
         let size = value.abs();
-        if value.fract() == 0.0 && size < 1e21 || size >= 1e-6 && size < 1e21 {
+        if size == 0.0 || (1e-6..1e21).contains(&size) {
             return write!(writer, "{value}");
         }
         let text = format!("{value:e}");
