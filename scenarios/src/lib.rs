@@ -1,1 +1,17 @@
-//! towtank: run webhook scenarios, replay captured AdmissionReviews, report.
+//! `towtank`: tries admission webhooks before they meet a cluster.
+//!
+//! ```text
+//!   main ──► run ────► scenario     YAML: a cluster, steps, expectations
+//!     │        │
+//!     │        └─────► cluster ───► fake-apiserver ───► injector, or any webhook
+//!     └────► replay ──────┘   └───► report              text for people, JSON for machines
+//!              └──► https ────────────────────────────► a webhook, straight
+//! ```
+//!
+//! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
+//! - [`report`]: what became of them;
+//! - [`https`]: the client that speaks to webhooks.
+
+pub mod https;
+pub mod replay;
+pub mod report;
