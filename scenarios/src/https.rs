@@ -224,13 +224,11 @@ fn client_config(trust: &Trust) -> Result<ClientConfig, Error> {
         }
         Trust::File(path) => {
             let file = path.display().to_string();
-            let text = std::fs::read(path)
-                .map_err(|error| Error::Trust { file: file.clone(), problem: error.to_string() })?;
+            let text =
+                std::fs::read(path).map_err(|error| Error::Trust { file: file.clone(), problem: error.to_string() })?;
             builder.with_root_certificates(roots(&file, &text)?).with_no_client_auth()
         }
-        Trust::Pem(text) => {
-            builder.with_root_certificates(roots("PEM text", text.as_bytes())?).with_no_client_auth()
-        }
+        Trust::Pem(text) => builder.with_root_certificates(roots("PEM text", text.as_bytes())?).with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

@@ -10,8 +10,10 @@
 //!
 //! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
 //! - [`report`]: what became of them;
+//! - [`scenario`]: the scenario file;
 //! - [`https`]: the client that speaks to webhooks.
 
 pub mod https;
 pub mod replay;
 pub mod report;
+pub mod scenario;

@@ -85,11 +85,7 @@ impl Log {
 }
 
 /// Reads all logs in a thread of their own, for reading and decompressing block.
-pub(super) fn spawn(
-    logs: Vec<Log>,
-    repeat: u64,
-    send: mpsc::Sender<Result<Record, Problem>>,
-) -> JoinHandle<()> {
+pub(super) fn spawn(logs: Vec<Log>, repeat: u64, send: mpsc::Sender<Result<Record, Problem>>) -> JoinHandle<()> {
     tokio::task::spawn_blocking(move || {
         for round in 0..repeat {
             for log in &logs {

@@ -90,7 +90,7 @@ fn write_report(out: &mut String, replayed: &Replayed, style: Style) -> fmt::Res
 
 fn table(replayed: &Replayed) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["namespace", "owner", "reviews", "injected", "skipped", "denied", "failed"]);
     let mut before = None;
     for (subject, counts) in &replayed.groups {
@@ -109,7 +109,9 @@ fn row(table: &mut Table, namespace: &str, owner: &str, counts: &Counts) {
     let Counts { injected, skipped, denied, failed } = *counts;
     let mut cells = vec![clipped(namespace, 28), clipped(owner, 22)];
     cells.push(counts.reviews().to_string());
-    cells.extend([injected, skipped, denied, failed].map(|count| if count == 0 { "·".into() } else { count.to_string() }));
+    cells.extend(
+        [injected, skipped, denied, failed].map(|count| if count == 0 { "·".into() } else { count.to_string() }),
+    );
     table.add_row(cells);
 }
 
@@ -168,6 +170,12 @@ pub(crate) fn short(duration: Duration) -> String {
         m if m < 1e6 => (m / 1e3, "ms"),
         m => (m / 1e6, "s"),
     };
-    let digits = if value >= 100.0 || unit == "us" { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let digits = if value >= 100.0 || unit == "us" {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$} {unit}")
 }
