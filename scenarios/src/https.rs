@@ -88,7 +88,7 @@ pub enum Error {
 
 fn hint(source: &std::io::Error) -> &'static str {
     let text = source.to_string();
-    if text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity") || text.contains("self") {
+    if text.contains("UnknownIssuer") || text.contains("BadSignature") || text.contains("CaUsedAsEndEntity") {
         " (give the authority with --ca FILE, or --insecure-skip-verify)"
     } else if text.contains("NotValidForName") {
         " (the certificate is for another name than the URL's host)"

@@ -13,6 +13,9 @@
 //! - [`scenario`]: the scenario file;
 //! - [`https`]: the client that speaks to webhooks.
 
+pub mod boxed;
+pub mod cli;
+pub mod hook;
 pub mod https;
 pub mod replay;
 pub mod report;

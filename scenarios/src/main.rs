@@ -1,3 +1,10 @@
-//! `towtank`.
+//! `towtank`: the flags, and nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use scenarios::cli::{Cli, run};
+
+fn main() -> ExitCode {
+    run(Cli::parse())
+}

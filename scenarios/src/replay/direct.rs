@@ -113,11 +113,17 @@ fn verdict(response: &ReplyBody) -> Verdict {
     if changes { Verdict::Injected } else { Verdict::Skipped(why(&response.audit_annotations, &response.warnings)) }
 }
 
-/// Why nothing was changed: what the webhook says for the audit log, else its warnings.
+/// The audit annotation in which our injector says why it did or did not inject.
+const DECISION: &str = "injection";
+
+/// Why nothing was changed: what the webhook says for the audit log, else its warnings. Annotations may carry the
+/// webhook's name in front, as they do in an audit event.
 pub(super) fn why(annotations: &BTreeMap<String, String>, warnings: &[String]) -> String {
-    let reason = annotations
-        .iter()
-        .find(|(key, _)| key.rsplit('/').next().is_some_and(|key| key == "reason" || key.ends_with("-reason")))
-        .map(|(_, text)| text);
-    reason.or(warnings.first()).map_or_else(|| "no patch, and no reason given".to_owned(), Clone::clone)
+    let ours = annotations.iter().find(|(key, _)| key.rsplit('/').next() == Some(DECISION)).map(|(_, text)| {
+        let inner = text.strip_prefix("not injected (").and_then(|text| text.strip_suffix(')'));
+        inner.unwrap_or(text).to_owned()
+    });
+    ours.or_else(|| annotations.iter().next().map(|(key, text)| format!("{key}: {text}")))
+        .or_else(|| warnings.first().cloned())
+        .unwrap_or_else(|| "no patch, and no reason given".to_owned())
 }

@@ -83,7 +83,8 @@ fn write_report(out: &mut String, replayed: &Replayed, style: Style) -> fmt::Res
             .into_iter()
             .map(|(name, share)| format!("{name} {}", short(replayed.percentile(share))))
             .collect();
-        writeln!(out, "{:.0} reviews a second; latency {}", replayed.rate(), latency.join(", "))?;
+        writeln!(out, "{:.0} reviews a second", replayed.rate())?;
+        writeln!(out, "latency: {}", latency.join(", "))?;
     }
     Ok(())
 }

@@ -1,0 +1,76 @@
+//! Where text goes: the result to standard output, all else to standard error.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use crate::report::Style;
+
+/// The terminal, or what is in its place.
+pub(super) struct Output {
+    pub(super) json: bool,
+    pub(super) style: Style,
+    errors: Style,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        // https://no-color.org: set and not empty.
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let style = |terminal: bool| Style { colour: wanted && terminal };
+        Self { json, style: style(std::io::stdout().is_terminal()), errors: style(std::io::stderr().is_terminal()) }
+    }
+
+    /// The result, as text. A closed pipe is nobody's error.
+    pub(super) fn print(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes());
+        if !text.ends_with('\n') {
+            let _ = out.write_all(b"\n");
+        }
+        let _ = out.flush();
+    }
+
+    /// The result, for machines.
+    pub(super) fn print_json(&self, value: &Value) {
+        self.print(&format!("{value:#}"));
+    }
+
+    /// Why the command could not be carried out, with its causes.
+    pub(super) fn error(&self, error: &anyhow::Error) {
+        let mut text = String::new();
+        for (index, cause) in error.chain().enumerate() {
+            let cause = cause.to_string();
+            // An error that quotes its source says it once.
+            if index == 0 {
+                text = cause;
+            } else if !text.contains(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+        }
+        let _ = writeln!(std::io::stderr(), "{} {text}", self.errors.bad("towtank:"));
+    }
+
+    /// A bar on a terminal, and silence elsewhere. `total` 0: unknown.
+    pub(super) fn progress(&self, total: u64) -> ProgressBar {
+        let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
+        let visible = std::io::stderr().is_terminal();
+        bar.set_draw_target(if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let template = if total == 0 {
+            "{spinner} {pos} reviews  {per_sec}  {elapsed}"
+        } else {
+            "{bar:40} {pos}/{len} reviews  {per_sec}  {elapsed}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if visible {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        bar
+    }
+}
