@@ -1,13 +1,29 @@
-//! Admission: built-in plugins and webhooks, in the order and with the effects of kube-apiserver.
+//! Admission: built-in plugins, policies and webhooks, in the order and with the effects of kube-apiserver.
+//!
+//! ```text
+//! chain ──► plugins                       one small module each
+//!   └─────► webhook ──► cel               match conditions
+//!              └──────► client            HTTP and TLS as client-go does it
+//! attributes, cluster, rejection, trace, warnings: what all of them speak about
+//! golang: Go's words for what went wrong
+//! ```
 
 mod attributes;
+mod cel;
 mod chain;
+mod client;
 mod cluster;
+mod golang;
+mod plugins;
 mod rejection;
 mod trace;
+mod warnings;
+mod webhook;
 
 pub use attributes::{Attributes, GroupVersionKind, GroupVersionResource, Operation, UserInfo};
 pub use chain::Chain;
+pub use client::{Connection, Connector, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};
 pub use rejection::Rejection;
 pub use trace::{Entry, Outcome, Phase, Trace};
+pub use warnings::header_texts;

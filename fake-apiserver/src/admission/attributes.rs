@@ -6,6 +6,9 @@ use std::fmt;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use ::admission::review::UserInfo;
+use apimachinery::labels;
+
 use super::trace::Trace;
 
 /// The verb as admission sees it; the text is the one of `rules[].operations` and of the review.
@@ -85,19 +88,6 @@ impl GroupVersionResource {
     }
 }
 
-/// Who asks, as the review's `userInfo` says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserInfo {
-    /// User name, for example `admin` or `system:serviceaccount:ns:name`.
-    pub username: String,
-    /// Unique id; empty for client certificates and then left out of the review.
-    pub uid: String,
-    /// Groups in the authenticator's order.
-    pub groups: Vec<String>,
-    /// Extra attributes, such as `authentication.kubernetes.io/credential-id`.
-    pub extra: BTreeMap<String, Vec<String>>,
-}
-
 /// One request on its way through admission. The registry fills it in; plugins and webhooks read it and, in the
 /// mutating phase, change `object`; warnings and audit annotations are collected on the way.
 #[derive(Clone, Debug)]
@@ -128,8 +118,8 @@ pub struct Attributes {
     pub user: UserInfo,
     /// When the client's `?timeout=` (or the server's 60 s) ends; webhooks get no more time than is left.
     pub deadline: Option<Instant>,
-    /// `Warning` header texts in order of arrival, as they are to be sent (already cut and filtered per text; the
-    /// total over all of them is limited when they are written).
+    /// `Warning` header texts in order of arrival, as they are to be sent without repetition;
+    /// [`super::header_texts`] cuts them when there are too many.
     pub warnings: Vec<String>,
     /// Audit annotations, fully qualified.
     pub audit: BTreeMap<String, String>,
@@ -169,7 +159,14 @@ impl Attributes {
         self.warnings.push(text.to_owned());
     }
 
-    #[allow(dead_code, reason = "the plugins that use it land next")]
+    /// Adds an audit annotation; keys that are not `prefix/name` are dropped, and what is there stays
+    /// (vectors `deny/audit-annotations-*`).
+    pub(crate) fn annotate(&mut self, key: &str, value: &str) {
+        if key.matches('/').count() == 1 && labels::check_key(key).is_ok() {
+            self.audit.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+
     /// Whether the request is for this core or grouped resource itself, without a subresource.
     pub(crate) fn is_for(&self, group: &str, resource: &str) -> bool {
         self.resource.group == group && self.resource.resource == resource && self.subresource.is_empty()

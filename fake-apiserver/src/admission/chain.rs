@@ -1,21 +1,61 @@
 //! The admission chain: built-in plugins, policies and webhooks in the order of kube-apiserver.
 
+use std::sync::Arc;
+
 use super::attributes::Attributes;
+use super::client::{Client, Connector};
 use super::cluster::Cluster;
+use super::plugins::Plugins;
 use super::rejection::Rejection;
+use super::trace::Phase;
+use super::webhook::{self, Reinvocation, Webhooks};
 
 /// The chain of one apiserver. Share it; every call is independent.
-#[derive(Debug, Default)]
-pub struct Chain {}
+#[derive(Default)]
+pub struct Chain {
+    plugins: Plugins,
+    webhooks: Webhooks,
+    client: Client,
+}
 
 impl Chain {
+    /// The chain with all built-in plugins, dialling webhooks over TCP.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The chain with another way to reach webhooks.
+    pub fn with_connector(connector: Arc<dyn Connector>) -> Self {
+        Self { client: Client::new(connector), ..Self::default() }
+    }
+
+    /// Switches built-in plugins off by name (`--disable-admission-plugins`).
+    ///
+    /// # Errors
+    /// The name of a plugin that there is not.
+    pub fn disable(&mut self, names: &[&str]) -> Result<(), String> {
+        self.plugins.disable(names)
+    }
+
     /// The mutating phase. The registry calls it on the defaulted object with managedFields, before the name is
     /// generated and before schema validation; `attributes.object` may be another one afterwards.
     ///
+    /// A second round follows when a webhook changed the object: all built-in plugins again, and the webhooks with
+    /// reinvocationPolicy IfNeeded after whose call something changed (vectors `reinvocation/*`).
+    ///
     /// # Errors
     /// The Status for the client.
-    pub async fn mutate(&self, _cluster: &dyn Cluster, _attributes: &mut Attributes) -> Result<(), Rejection> {
-        Ok(())
+    pub async fn mutate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        let mut reinvocation = Reinvocation::default();
+        loop {
+            self.plugins.mutate(cluster, attributes)?;
+            let hooks = self.webhooks.of(Phase::Mutating, cluster);
+            webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await?;
+            if reinvocation.again || !reinvocation.due {
+                return Ok(());
+            }
+            reinvocation.again = true;
+        }
     }
 
     /// The validating phase. The registry calls it after schema validation, with the final name, uid and
@@ -23,7 +63,10 @@ impl Chain {
     ///
     /// # Errors
     /// The Status for the client.
-    pub async fn validate(&self, _cluster: &dyn Cluster, _attributes: &mut Attributes) -> Result<(), Rejection> {
-        Ok(())
+    pub async fn validate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        self.plugins.validate(cluster, attributes)?;
+        let hooks = self.webhooks.of(Phase::Validating, cluster);
+        webhook::validate(&hooks, &self.client, cluster, attributes).await?;
+        self.plugins.quota(cluster, attributes)
     }
 }

@@ -43,11 +43,14 @@ pub trait Cluster: Send + Sync {
     /// The text of the apiserver when there is no such conversion.
     fn convert(&self, object: &Value, to: &GroupVersionKind) -> Result<Value, String>;
 
-    /// Decodes an object as the typed kind: unknown fields are dropped, wrong types are an error, defaults are set.
+    /// Decodes an object as the typed kind: unknown fields are dropped, wrong types are an error. No defaults.
     ///
     /// # Errors
     /// The text of Go's decoder.
     fn decode(&self, kind: &GroupVersionKind, object: Value) -> Result<Value, DecodeError>;
+
+    /// Sets the defaults of a kind's API group, as after every decoding.
+    fn default(&self, kind: &GroupVersionKind, object: &mut Value);
 
     /// Whether a kind exists in this group and version (for the text when a patch names another one).
     fn knows(&self, kind: &GroupVersionKind) -> bool;

@@ -1,0 +1,73 @@
+//! The built-in plugins that webhooks can see the work of, in the order of kube-apiserver.
+
+use super::attributes::Attributes;
+use super::cluster::Cluster;
+use super::rejection::Rejection;
+
+mod default_storage_class;
+mod limit_ranger;
+mod namespace_lifecycle;
+mod pod;
+mod pod_security;
+mod priority;
+mod resource_quota;
+mod runtime_class;
+mod service_account;
+mod tolerations;
+
+type Run = fn(&dyn Cluster, &mut Attributes) -> Result<(), Rejection>;
+
+/// One plugin: its name, and what it does in either phase.
+struct Plugin {
+    name: &'static str,
+    mutate: Option<Run>,
+    validate: Option<Run>,
+}
+
+const ALL: [Plugin; 10] = [
+    Plugin { name: "NamespaceLifecycle", mutate: Some(namespace_lifecycle::admit), validate: None },
+    Plugin { name: "LimitRanger", mutate: Some(limit_ranger::mutate), validate: Some(limit_ranger::validate) },
+    Plugin { name: "ServiceAccount", mutate: Some(service_account::mutate), validate: Some(service_account::validate) },
+    Plugin { name: "TaintNodesByCondition", mutate: Some(tolerations::taint_node), validate: None },
+    Plugin { name: "PodSecurity", mutate: None, validate: Some(pod_security::validate) },
+    Plugin { name: "Priority", mutate: Some(priority::mutate), validate: Some(priority::validate) },
+    Plugin { name: "DefaultTolerationSeconds", mutate: Some(tolerations::tolerate), validate: None },
+    Plugin { name: "DefaultStorageClass", mutate: Some(default_storage_class::mutate), validate: None },
+    Plugin { name: "RuntimeClass", mutate: Some(runtime_class::mutate), validate: Some(runtime_class::validate) },
+    Plugin { name: "ResourceQuota", mutate: None, validate: None },
+];
+
+/// The plugins that are switched on.
+#[derive(Default)]
+pub(crate) struct Plugins {
+    disabled: Vec<&'static str>,
+}
+
+impl Plugins {
+    pub(crate) fn disable(&mut self, names: &[&str]) -> Result<(), String> {
+        for name in names {
+            match ALL.iter().find(|plugin| plugin.name == *name) {
+                Some(plugin) => self.disabled.push(plugin.name),
+                None => return Err((*name).to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn on(&self) -> impl Iterator<Item = &'static Plugin> {
+        ALL.iter().filter(|plugin| !self.disabled.contains(&plugin.name))
+    }
+
+    pub(crate) fn mutate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        self.on().filter_map(|plugin| plugin.mutate).try_for_each(|run| run(cluster, attributes))
+    }
+
+    pub(crate) fn validate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        self.on().filter_map(|plugin| plugin.validate).try_for_each(|run| run(cluster, attributes))
+    }
+
+    /// Quota comes after the validating webhooks.
+    pub(crate) fn quota(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        if self.disabled.contains(&"ResourceQuota") { Ok(()) } else { resource_quota::admit(cluster, attributes) }
+    }
+}

@@ -1,0 +1,118 @@
+//! ServiceAccount: the account's name, its token volume and the mounts of it, image pull secrets.
+
+use serde_json::{Map, Value, json};
+
+use super::super::attributes::{Attributes, Operation};
+use super::super::cluster::Cluster;
+use super::super::rejection::Rejection;
+use super::pod;
+
+const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const VOLUME: &str = "kube-api-access-";
+
+fn forbid(attributes: &Attributes, why: &str) -> Rejection {
+    Rejection::forbidden("", "pods", &attributes.name, why)
+}
+
+pub(crate) fn mutate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+    let Some(object) = pod::creating(attributes) else { return Ok(()) };
+    if pod::is_mirror(object) {
+        return validate(cluster, attributes);
+    }
+    let named = object["spec"]["serviceAccountName"].as_str().unwrap_or_default();
+    let name = if named.is_empty() { "default" } else { named }.to_owned();
+    let account = account(cluster, attributes, &name)?;
+    let suffix = cluster.name_suffix();
+    let Some(spec) = pod::created(attributes) else { return Ok(()) };
+    if spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or_default().is_empty() {
+        spec.insert("serviceAccountName".to_owned(), name.as_str().into());
+        spec.insert("serviceAccount".to_owned(), name.as_str().into());
+    }
+    if automount(spec, &account) {
+        mount_token(spec, &suffix);
+    }
+    let secrets = account["imagePullSecrets"].as_array().filter(|secrets| !secrets.is_empty());
+    let has_own = spec.get("imagePullSecrets").and_then(Value::as_array).is_some_and(|own| !own.is_empty());
+    if let (Some(secrets), false) = (secrets, has_own) {
+        spec.insert("imagePullSecrets".to_owned(), secrets.clone().into());
+    }
+    validate(cluster, attributes)
+}
+
+/// The account; its absence is the recorded 403 (vector `patch-semantics/set-serviceaccount`).
+fn account(cluster: &dyn Cluster, attributes: &Attributes, name: &str) -> Result<std::sync::Arc<Value>, Rejection> {
+    let namespace = &attributes.namespace;
+    cluster.get("", "serviceaccounts", namespace, name).ok_or_else(|| {
+        let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+        forbid(attributes, &why)
+    })
+}
+
+/// The pod decides, then the account; yes by default.
+fn automount(spec: &Map<String, Value>, account: &Value) -> bool {
+    let own = spec.get("automountServiceAccountToken").and_then(Value::as_bool);
+    own.or_else(|| account["automountServiceAccountToken"].as_bool()).unwrap_or(true)
+}
+
+/// Adds the projected volume and mounts it wherever nothing is mounted at its path.
+fn mount_token(spec: &mut Map<String, Value>, suffix: &str) {
+    let there = spec
+        .get("volumes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find_map(|volume| volume["name"].as_str().filter(|name| name.starts_with(VOLUME)).map(str::to_owned));
+    let name = there.clone().unwrap_or_else(|| format!("{VOLUME}{suffix}"));
+    let mount = json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH});
+    let mut mounted = false;
+    for container in pod::containers_mut(spec) {
+        let Some(mounts) = pod::list(container, "volumeMounts") else { continue };
+        if !mounts.iter().any(|mount| mount["mountPath"] == MOUNT_PATH) {
+            mounts.push(mount.clone());
+            mounted = true;
+        }
+        if mounts.is_empty() {
+            container.remove("volumeMounts");
+        }
+    }
+    if !mounted || there.is_some() {
+        return;
+    }
+    let Some(volumes) = pod::list(spec, "volumes") else { return };
+    volumes.push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [
+            {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+        ]}}
+    ]}}));
+}
+
+pub(crate) fn validate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+    let of_pods = attributes.resource.group.is_empty() && attributes.resource.resource == "pods";
+    if of_pods && attributes.operation == Operation::Update && attributes.subresource == "ephemeralcontainers" {
+        return Ok(());
+    }
+    let Some(object) = pod::creating(attributes) else { return Ok(()) };
+    let spec = &object["spec"];
+    if pod::is_mirror(object) {
+        let named = !spec["serviceAccountName"].as_str().unwrap_or_default().is_empty();
+        if named {
+            return Err(forbid(attributes, "a mirror pod may not reference service accounts"));
+        }
+        let volumes = spec["volumes"].as_array().into_iter().flatten();
+        for volume in volumes {
+            let tokens = volume["projected"]["sources"].as_array().into_iter().flatten();
+            if tokens.into_iter().any(|source| source.get("serviceAccountToken").is_some()) {
+                return Err(forbid(attributes, "a mirror pod may not use ServiceAccountToken volume projections"));
+            }
+        }
+        return Ok(());
+    }
+    let name = spec["serviceAccountName"].as_str().unwrap_or_default();
+    if name.is_empty() {
+        let why = format!("no service account specified for pod {}/{}", attributes.namespace, attributes.name);
+        return Err(forbid(attributes, &why));
+    }
+    account(cluster, attributes, name).map(drop)
+}

@@ -1,0 +1,87 @@
+//! Webhooks: which are called, with what, and what their answers do.
+
+mod call;
+mod configuration;
+mod mutating;
+mod reply;
+mod rules;
+mod selectors;
+mod validating;
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::attributes::{Attributes, GroupVersionKind};
+use super::cel::variables;
+use super::cluster::Cluster;
+use super::rejection::Rejection;
+
+pub(crate) use configuration::{Webhook, Webhooks};
+pub(crate) use mutating::{Reinvocation, dispatch as mutate};
+pub(crate) use rules::{Invocation, Rule, exempt, invocation};
+pub(crate) use selectors::{namespace_matches, object_matches};
+pub(crate) use validating::dispatch as validate;
+
+/// Why a webhook is not called.
+pub(crate) enum Match {
+    /// It is called, addressed like this.
+    Yes(Invocation),
+    /// It is not; for the trace.
+    No(String),
+}
+
+/// Decides whether a webhook is called, in the order of kube-apiserver: selectors, rules, match conditions; an error of
+/// the namespace lookup counts only for webhooks whose rules match.
+pub(crate) fn should_call(
+    hook: &Webhook,
+    attributes: &Attributes,
+    held: &GroupVersionKind,
+    cluster: &dyn Cluster,
+) -> Result<Match, Rejection> {
+    let in_namespace = namespace_matches(&hook.namespace_selector, attributes, cluster);
+    if let Ok(false) = in_namespace {
+        return Ok(Match::No("namespaceSelector does not match".to_owned()));
+    }
+    let object = object_matches(&hook.object_selector, attributes);
+    if let Ok(false) = object {
+        return Ok(Match::No("objectSelector does not match".to_owned()));
+    }
+    let Some(invocation) = invocation(&hook.rules, hook.equivalent, attributes, cluster) else {
+        return Ok(Match::No("no rule matches".to_owned()));
+    };
+    in_namespace?;
+    object?;
+    if !hook.conditions.is_empty() {
+        let new = in_kind(attributes.object.as_ref(), held, &invocation.kind, cluster)?;
+        let old = in_kind(attributes.old_object.as_ref(), &attributes.kind, &invocation.kind, cluster)?;
+        let addressed = (&invocation.resource, &invocation.kind);
+        let variables = variables(attributes, addressed, new.as_deref(), old.as_deref(), cluster);
+        match hook.conditions.evaluate(&variables) {
+            Ok(None) => {}
+            Ok(Some(name)) => return Ok(Match::No(format!("matchCondition {name} is false"))),
+            Err(error) => {
+                let resource = &attributes.resource;
+                return Err(Rejection::forbidden(&resource.group, &resource.resource, &attributes.name, &error));
+            }
+        }
+    }
+    Ok(Match::Yes(invocation))
+}
+
+/// An object in the kind that a webhook wants.
+pub(crate) fn in_kind<'a>(
+    object: Option<&'a Value>,
+    held: &GroupVersionKind,
+    wanted: &GroupVersionKind,
+    cluster: &dyn Cluster,
+) -> Result<Option<Cow<'a, Value>>, Rejection> {
+    match object {
+        None => Ok(None),
+        Some(object) if held == wanted => Ok(Some(Cow::Borrowed(object))),
+        Some(object) => match cluster.convert(object, wanted) {
+            Ok(converted) => Ok(Some(Cow::Owned(converted))),
+            Err(error) => Err(Rejection::internal(&error)),
+        },
+    }
+}

@@ -1,0 +1,138 @@
+//! One call of one webhook: the review out, the verdict in.
+
+use std::time::Duration;
+
+use ::admission::review::{GroupVersionKind as Kind, GroupVersionResource as Resource, Operation, Request, Version};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::super::attributes::{self, Attributes, GroupVersionKind, GroupVersionResource};
+use super::super::client::{CallError, Client};
+use super::super::cluster::Cluster;
+use super::super::golang;
+use super::super::rejection::Rejection;
+use super::configuration::Webhook;
+use super::reply::{self, Verdict};
+use super::rules::Invocation;
+
+/// How a call went wrong.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The call failed: subject to failurePolicy. The text follows `failed calling webhook "x": `.
+    Calling(String),
+    /// The webhook said no, or something that no failurePolicy forgives.
+    Rejected(Rejection),
+}
+
+impl Failure {
+    /// The whole text of a failed call.
+    pub(crate) fn text(hook: &str, error: &str) -> String {
+        format!("failed calling webhook {}: {error}", golang::quote(hook))
+    }
+}
+
+/// What a call needs besides the webhook.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) cluster: &'a dyn Cluster,
+    pub(crate) attributes: &'a Attributes,
+    /// New and old object in the kind of the invocation.
+    pub(crate) object: Option<&'a Value>,
+    pub(crate) old_object: Option<&'a Value>,
+    pub(crate) mutating: bool,
+}
+
+impl Call<'_> {
+    /// Sends the review and reads the verdict; a denial is an error.
+    pub(crate) async fn send(&self, hook: &Webhook, invocation: &Invocation, uid: &str) -> Result<Verdict, Failure> {
+        if self.attributes.dry_run && !hook.dry_run_safe {
+            let message = format!("admission webhook {} does not support dry run", golang::quote(&hook.name));
+            return Err(Failure::Rejected(Rejection::bad_request(&message)));
+        }
+        let body = self.review(invocation, uid, hook.v1beta1).map_err(Failure::Calling)?;
+        let timeout = remaining(hook.timeout, self.attributes.deadline);
+        let reply = self.client.post(&hook.client, self.cluster, body.into(), timeout).await;
+        let reply = reply.map_err(|error| match error {
+            CallError::Setup(error) => Failure::Calling(format!("could not get REST client: {error}")),
+            CallError::Call(error) => Failure::Calling(format!("failed to call webhook: {error}")),
+        })?;
+        let review = reply::decode(&reply, hook.v1beta1)
+            .map_err(|error| Failure::Calling(format!("failed to call webhook: {error}")))?;
+        reply::verify(review, uid, self.mutating, hook.v1beta1)
+            .map_err(|error| Failure::Calling(format!("received invalid webhook response: {error}")))
+    }
+
+    fn review(&self, invocation: &Invocation, uid: &str, v1beta1: bool) -> Result<Vec<u8>, String> {
+        let attributes = self.attributes;
+        let request = Request {
+            uid,
+            kind: &kind(&invocation.kind),
+            resource: &resource(&invocation.resource),
+            sub_resource: &attributes.subresource,
+            request_kind: &kind(&attributes.kind),
+            request_resource: &resource(&attributes.resource),
+            request_sub_resource: &attributes.subresource,
+            name: &attributes.name,
+            namespace: &attributes.namespace,
+            operation: match attributes.operation {
+                attributes::Operation::Create => Operation::Create,
+                attributes::Operation::Update => Operation::Update,
+                attributes::Operation::Delete => Operation::Delete,
+                attributes::Operation::Connect => Operation::Connect,
+            },
+            user_info: &attributes.user,
+            object: self.object.map(Into::into),
+            old_object: self.old_object.map(Into::into),
+            dry_run: attributes.dry_run,
+            options: attributes.options.as_ref().map(Into::into),
+        };
+        let version = if v1beta1 { Version::V1beta1 } else { Version::V1 };
+        request.encode(version).map_err(|error| format!("could not create admission objects: {error}"))
+    }
+}
+
+fn kind(kind: &GroupVersionKind) -> Kind<'_> {
+    Kind { group: kind.group.as_str().into(), version: kind.version.as_str().into(), kind: kind.kind.as_str().into() }
+}
+
+fn resource(resource: &GroupVersionResource) -> Resource<'_> {
+    Resource {
+        group: resource.group.as_str().into(),
+        version: resource.version.as_str().into(),
+        resource: resource.resource.as_str().into(),
+    }
+}
+
+/// The webhook's timeout, cut to what is left of the request's.
+fn remaining(timeout: Duration, deadline: Option<Instant>) -> Duration {
+    match deadline {
+        Some(deadline) => timeout.min(deadline.saturating_duration_since(Instant::now())),
+        None => timeout,
+    }
+}
+
+/// The Status of a denial: code at least 400, never Success, the message names the webhook (vectors `deny/*`).
+pub(crate) fn denial(hook: &str, status: Option<Map<String, Value>>) -> Rejection {
+    let status = status.unwrap_or_default();
+    let text = |key: &str| status.get(key).and_then(Value::as_str).unwrap_or_default();
+    let code = status.get("code").and_then(Value::as_i64).unwrap_or_default();
+    let code = u16::try_from(code.max(400)).unwrap_or(u16::MAX);
+    let by = format!("admission webhook {} denied the request", golang::quote(hook));
+    let message = match (text("message"), text("reason")) {
+        ("", "") => format!("{by} without explanation"),
+        ("", reason) => format!("{by}: {reason}"),
+        (message, _) => format!("{by}: {message}"),
+    };
+    let mut rejection = Rejection::new(code, text("reason"), &message);
+    for key in ["metadata", "details"] {
+        if let Some(value) = status.get(key) {
+            rejection.status[key] = value.clone();
+        }
+    }
+    match text("status") {
+        "" | "Success" => {}
+        other => rejection.status["status"] = other.into(),
+    }
+    rejection
+}

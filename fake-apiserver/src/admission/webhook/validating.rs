@@ -1,0 +1,156 @@
+//! The validating phase: all webhooks at once, all waited for, the first denial to finish is the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::super::attributes::{Attributes, GroupVersionKind};
+use super::super::client::Client;
+use super::super::cluster::Cluster;
+use super::super::rejection::Rejection;
+use super::super::trace::{Entry, Outcome, Phase};
+use super::call::{Call, Failure, denial};
+use super::configuration::Webhook;
+use super::reply::Verdict;
+use super::rules::{Invocation, exempt};
+use super::{Match, in_kind, should_call};
+
+struct Relevant<'a> {
+    hook: &'a Webhook,
+    invocation: Invocation,
+    uid: String,
+}
+
+/// New and old object in one kind.
+type Versions = BTreeMap<GroupVersionKind, (Option<Value>, Option<Value>)>;
+
+/// Calls all validating webhooks that match.
+///
+/// # Errors
+/// The first denial or unforgiven failure to arrive.
+pub(crate) async fn dispatch(
+    hooks: &[Arc<Webhook>],
+    client: &Client,
+    cluster: &dyn Cluster,
+    attributes: &mut Attributes,
+) -> Result<(), Rejection> {
+    if hooks.is_empty() || exempt(&attributes.kind) {
+        return Ok(());
+    }
+    let mut relevant = Vec::new();
+    let mut others = Versions::new();
+    for hook in hooks {
+        match should_call(hook, attributes, &attributes.kind, cluster)? {
+            Match::No(why) => trace(attributes, hook, "", Outcome::Skipped(why), Instant::now()),
+            Match::Yes(invocation) => {
+                if invocation.kind != attributes.kind && !others.contains_key(&invocation.kind) {
+                    let convert = |object: Option<&Value>| {
+                        in_kind(object, &attributes.kind, &invocation.kind, cluster)
+                            .map(|object| object.map(std::borrow::Cow::into_owned))
+                    };
+                    let both = (convert(attributes.object.as_ref())?, convert(attributes.old_object.as_ref())?);
+                    others.insert(invocation.kind.clone(), both);
+                }
+                relevant.push(Relevant { hook, invocation, uid: cluster.uid() });
+            }
+        }
+    }
+    let started = Instant::now();
+    let finished = {
+        let attributes = &*attributes;
+        let others = &others;
+        let mut calls: FuturesUnordered<_> =
+            relevant
+                .iter()
+                .enumerate()
+                .map(|(index, one)| async move {
+                    (index, send(one, client, cluster, attributes, others).await, Instant::now())
+                })
+                .collect();
+        let mut finished = Vec::with_capacity(relevant.len());
+        while let Some(done) = calls.next().await {
+            finished.push(done);
+        }
+        finished
+    };
+    let mut refusal = None;
+    for (index, result, ended) in finished {
+        let outcome = conclude(attributes, index, &relevant[index], result, &mut refusal);
+        let one = &relevant[index];
+        attributes.trace.push(entry(one.hook, &one.uid, outcome, ended.duration_since(started)));
+    }
+    refusal.map_or(Ok(()), Err)
+}
+
+async fn send(
+    one: &Relevant<'_>,
+    client: &Client,
+    cluster: &dyn Cluster,
+    attributes: &Attributes,
+    others: &Versions,
+) -> Result<Verdict, Failure> {
+    let (object, old_object) = match others.get(&one.invocation.kind) {
+        Some((object, old)) => (object.as_ref(), old.as_ref()),
+        None => (attributes.object.as_ref(), attributes.old_object.as_ref()),
+    };
+    let call = Call { client, cluster, attributes, object, old_object, mutating: false };
+    call.send(one.hook, &one.invocation, &one.uid).await
+}
+
+fn conclude(
+    attributes: &mut Attributes,
+    index: usize,
+    one: &Relevant<'_>,
+    result: Result<Verdict, Failure>,
+    refusal: &mut Option<Rejection>,
+) -> Outcome {
+    let hook = one.hook;
+    let rejection = match result {
+        Ok(verdict) => {
+            for (key, value) in &verdict.annotations {
+                attributes.annotate(&format!("{}/{key}", hook.name), value);
+            }
+            for warning in &verdict.warnings {
+                attributes.warn(warning);
+            }
+            if verdict.allowed {
+                return Outcome::Allowed;
+            }
+            denial(&hook.name, verdict.status)
+        }
+        Err(Failure::Rejected(rejection)) => rejection,
+        Err(Failure::Calling(error)) => {
+            let error = Failure::text(&hook.name, &error);
+            if hook.ignore_failures {
+                let key = format!("failed-open.validating.webhook.admission.k8s.io/round_0_index_{index}");
+                attributes.audit.insert(key, hook.name.clone());
+                return Outcome::FailedOpen(error);
+            }
+            refusal.get_or_insert_with(|| Rejection::internal(&error));
+            return Outcome::Failed(error);
+        }
+    };
+    let message = rejection.message().to_owned();
+    refusal.get_or_insert(rejection);
+    Outcome::Denied(message)
+}
+
+fn trace(attributes: &mut Attributes, hook: &Webhook, uid: &str, outcome: Outcome, started: Instant) {
+    attributes.trace.push(entry(hook, uid, outcome, started.elapsed()));
+}
+
+fn entry(hook: &Webhook, uid: &str, outcome: Outcome, took: std::time::Duration) -> Entry {
+    Entry {
+        phase: Phase::Validating,
+        round: 0,
+        configuration: hook.configuration.clone(),
+        webhook: hook.name.clone(),
+        uid: uid.to_owned(),
+        outcome,
+        took,
+    }
+}
