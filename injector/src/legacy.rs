@@ -1,27 +1,188 @@
-//! The injectors of Istio 1.0 to 1.8.
+//! The injectors of Istio 1.0 to 1.8: one `template:`, whose output names containers and volumes to append.
+//!
+//! ```text
+//! generation ──► decide ──► annotations ──► data ──► template ──► rendered ──► plan ──► patch
+//!                                                                 (typed)      (status, probes, defaults)
+//! ```
+//!
+//! The patch is put together by hand in a fixed order, as Istio did: removals of an earlier injection, additions, annotations,
+//! probes. Where Istio deleted what the user had written (a container of his own called `istio-proxy`), the pod is refused.
 
-use serde_json::Value;
+mod annotations;
+mod data;
+mod decide;
+mod defaults;
+mod plan;
+mod probes;
+mod quantity;
+mod rendered;
+mod shape;
+mod status;
+#[cfg(test)]
+mod tests;
 
-use crate::config::{self, Parts};
+use apimachinery::json_patch::Patch;
+use apimachinery::labels::Selector;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::config::{self, Era, Parts};
+use crate::decide::{Decision, Reason, RuleLine};
 use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest};
+use crate::template::Template;
+
+use self::data::Workload;
+use self::plan::{Plan, Purpose};
+
+/// The sidecar's name.
+const PROXY: &str = "istio-proxy";
+
+/// The releases that behave alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Generation {
+    /// 1.0: object defaults are written into what is injected.
+    V1_0,
+    /// 1.1: selectors, HTTP probes through the sidecar, concurrency from the CPU limit.
+    V1_1,
+    /// 1.2 to 1.8: the same with `{{ }}` and values.
+    V1_2,
+}
 
 /// An injector of Istio 1.0 to 1.8.
 #[derive(Debug)]
-pub(crate) struct Legacy;
+pub(crate) struct Legacy {
+    generation: Generation,
+    policy: Option<String>,
+    never: Vec<Selector>,
+    always: Vec<Selector>,
+    template: Template,
+    delimiters: (&'static str, &'static str),
+    /// SHA-256 of the template's text: the status annotation's `version`.
+    version: String,
+    mesh: Value,
+    values: Value,
+    environment: std::collections::BTreeMap<String, String>,
+}
 
 impl Legacy {
     /// Parses the configuration's template.
-    pub(crate) fn load(_: &Parts) -> Result<Self, config::Error> {
-        Err(config::Error::content("inject config", "Istio 1.0 to 1.8 is not built yet"))
+    pub(crate) fn load(parts: &Parts) -> Result<Self, config::Error> {
+        let text = parts.config.get("template").and_then(Value::as_str).unwrap_or_default();
+        let generation = generation(parts, text);
+        let delimiters = match parts.era {
+            Era::SquareBrackets => ("[[", "]]"),
+            Era::SingleTemplate | Era::Modern => ("{{", "}}"),
+        };
+        let mesh = shape::effective(&parts.mesh, generation).map_err(|e| config::Error::content("mesh config", e))?;
+        Ok(Self {
+            generation,
+            policy: parts.config.get("policy").and_then(Value::as_str).map(str::to_owned),
+            never: selectors(&parts.config, "neverInjectSelector"),
+            always: selectors(&parts.config, "alwaysInjectSelector"),
+            template: Template::parse("template", text, delimiters)?,
+            delimiters,
+            version: Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
+            mesh,
+            values: parts.values.clone(),
+            environment: parts.environment.variables.clone(),
+        })
+    }
+
+    /// The template over a pod's data, read as what it stands for.
+    fn render(&self, pod: &Value, workload: &Workload) -> Result<rendered::Rendered, Error> {
+        let text = data::render(self, pod, workload)?;
+        rendered::read(&text)
+            .map_err(|message| Error::Output { name: self.template.name().to_owned(), message })
+    }
+
+    fn plan(&self, pod: &Value, workload: &Workload, purpose: Purpose) -> Result<Plan, Error> {
+        annotations::check(annotations_of(pod), self.generation).map_err(Error::Annotations)?;
+        plan::plan(self, pod, workload, purpose)
     }
 }
 
 impl Engine for Legacy {
-    fn admit(&self, _: &PodRequest<'_>) -> Result<Injected, Error> {
-        Err(Error::Refused("not built yet".to_owned()))
+    fn admit(&self, request: &PodRequest<'_>) -> Result<Injected, Error> {
+        let pod = request.object;
+        if !pod["spec"].is_object() {
+            return Err(Error::Object("it has no spec".to_owned()));
+        }
+        let decision = decide::decide(self, pod, request.namespace);
+        if !decision.inject {
+            return Ok(Injected { patch: Vec::new(), decision, warnings: Vec::new() });
+        }
+        let workload = Workload::of_pod(pod, request.namespace);
+        let plan = self.plan(pod, &workload, Purpose::Webhook)?;
+        Ok(Injected { patch: plan.operations, decision, warnings: plan.warnings })
     }
 
-    fn offline(&self, _: Value, _: &Owner<'_>) -> Result<Offline, Error> {
-        Err(Error::Refused("not built yet".to_owned()))
+    /// Policy, selectors and the annotation `sidecar.istio.io/inject` do not count here: whoever runs the command wants it.
+    fn offline(&self, mut pod: Value, owner: &Owner<'_>) -> Result<Offline, Error> {
+        let decided = |inject, reason, rule: &str, found: &str| Decision {
+            inject,
+            reason,
+            rules: vec![RuleLine { rule: rule.to_owned(), found: found.to_owned(), decided: true }],
+        };
+        if !pod["spec"].is_object() {
+            return Err(Error::Object("it has no spec".to_owned()));
+        }
+        if pod["spec"]["hostNetwork"] == true {
+            let name = owner.metadata["name"].as_str().unwrap_or_default();
+            let warning = format!("{} {name:?} is left as it is: it is on the host network", owner.kind);
+            let decision = decided(false, Reason::HostNetwork, "hostNetwork", "true");
+            return Ok(Offline { pod, decision, warnings: vec![warning] });
+        }
+        if let Some(map) = pod.as_object_mut()
+            && !map.get("metadata").is_some_and(Value::is_object)
+        {
+            map.insert("metadata".to_owned(), Value::Object(Map::new()));
+        }
+        let plan = self.plan(&pod, &Workload::of_file(owner), Purpose::File)?;
+        let operations = serde_json::to_value(&plan.operations).unwrap_or_default();
+        let pod = Patch::from_value(operations)
+            .and_then(|patch| patch.apply(pod))
+            .map_err(|e| Error::Object(e.to_string()))?;
+        let decision = decided(true, Reason::Policy, "command", "asked for by the command");
+        Ok(Offline { pod, decision, warnings: plan.warnings })
     }
+}
+
+/// Which releases a configuration is for. 1.0 and 1.1 share the delimiters; what only 1.1 understands tells them apart.
+fn generation(parts: &Parts, template: &str) -> Generation {
+    const MARKS: [&str; 13] = [
+        "rewriteAppHTTPProbe", "podRedirectAnnot", "dnsConfig", ".DeploymentMeta", ".TypeMeta", ".Values", "valueOrDefault",
+        "toJSON", "fromJSON", "toYaml", "kubevirtInterfaces", "directory", "GetTracing",
+    ];
+    match parts.era {
+        Era::SingleTemplate | Era::Modern => Generation::V1_2,
+        Era::SquareBrackets => {
+            let selectors = ["neverInjectSelector", "alwaysInjectSelector"].iter().any(|k| parts.config.contains_key(*k));
+            if selectors || MARKS.iter().any(|mark| template.contains(mark)) || shape::is_after_1_0(&parts.mesh) {
+                Generation::V1_1
+            } else {
+                Generation::V1_0
+            }
+        }
+    }
+}
+
+/// The selectors under a key. An invalid one is left out, as Istio does at each request, and so is an empty one, which
+/// never matches here.
+fn selectors(config: &Map<String, Value>, key: &str) -> Vec<Selector> {
+    let list = config.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    list.iter().filter_map(|s| Selector::from_label_selector(s).ok()).filter(|s| !s.is_empty()).collect()
+}
+
+/// A list item's name.
+fn name(item: &Value) -> &str {
+    item["name"].as_str().unwrap_or_default()
+}
+
+fn annotations_of(pod: &Value) -> Option<&Map<String, Value>> {
+    pod["metadata"]["annotations"].as_object()
+}
+
+/// A list of the pod's spec; absent and null are empty.
+fn list<'a>(pod: &'a Value, key: &str) -> &'a [Value] {
+    pod["spec"][key].as_array().map_or(&[], Vec::as_slice)
 }

@@ -1,0 +1,85 @@
+//! What templates of these eras see.
+
+use std::sync::LazyLock;
+
+use apimachinery::schema::{self, Type};
+use serde_json::{Value as Json, json};
+
+use super::{Legacy, shape};
+use crate::funcs::Context;
+use crate::injector::{Error, Owner};
+use crate::template::{Shape, Template, Value};
+
+/// The owner of a pod as the templates know it: `.TypeMeta` and `.DeploymentMeta`.
+#[derive(Debug, Clone)]
+pub(crate) struct Workload {
+    kind: String,
+    api_version: String,
+    meta: Json,
+}
+
+impl Workload {
+    /// Of a pod in a webhook request: the Deployment behind its ReplicaSet, another controller, or the pod itself.
+    pub(crate) fn of_pod(pod: &Json, request_namespace: &str) -> Self {
+        let meta = &pod["metadata"];
+        let text = |v: &Json| v.as_str().unwrap_or_default().to_owned();
+        let namespace = meta["namespace"].as_str().filter(|n| !n.is_empty()).unwrap_or(request_namespace);
+        let owner = meta["ownerReferences"].as_array().into_iter().flatten().find(|o| o["controller"] == true);
+        let generated = meta["generateName"].as_str().is_some_and(|g| !g.is_empty());
+        let (mut kind, mut api_version, mut name) = ("Pod".to_owned(), "v1".to_owned(), text(&meta["name"]));
+        if let Some(owner) = owner.filter(|_| generated) {
+            (kind, api_version, name) = (text(&owner["kind"]), text(&owner["apiVersion"]), text(&owner["name"]));
+            let hash = meta["labels"]["pod-template-hash"].as_str().unwrap_or_default();
+            if kind == "ReplicaSet"
+                && let Some(deployment) = name.strip_suffix(&format!("-{hash}"))
+            {
+                (kind, name) = ("Deployment".to_owned(), deployment.to_owned());
+            }
+        }
+        Self { kind, api_version, meta: json!({"name": name, "namespace": namespace}) }
+    }
+
+    /// Of a pod template in a file: the object around it.
+    pub(crate) fn of_file(owner: &Owner<'_>) -> Self {
+        Self { kind: owner.kind.to_owned(), api_version: owner.api_version.to_owned(), meta: owner.metadata.clone() }
+    }
+}
+
+static EMPTY: LazyLock<Json> = LazyLock::new(|| json!({}));
+
+/// Renders the template for a pod.
+pub(super) fn render(legacy: &Legacy, pod: &Json, workload: &Workload) -> Result<String, Error> {
+    let part = |key: &str| {
+        let ty: Option<&'static Type> = schema::pod().field(key).and_then(schema::Field::object);
+        ty.ok_or_else(|| Error::Object(format!("the schema has no {key}")))
+    };
+    let (metadata, spec) = (part("metadata")?, part("spec")?);
+    let typed = |json: &'_ Json, ty| if json.is_object() { Value::kubernetes(Some(json), ty) } else { Value::kubernetes(Some(&EMPTY), ty) };
+    let config = &legacy.mesh["defaultConfig"];
+    let data = Value::fields(vec![
+        (
+            "TypeMeta",
+            Value::fields(vec![("Kind", Value::text(&workload.kind)), ("APIVersion", Value::text(&workload.api_version))]),
+        ),
+        ("DeploymentMeta", typed(&workload.meta, metadata)),
+        ("ObjectMeta", typed(&pod["metadata"], metadata)),
+        ("Spec", typed(&pod["spec"], spec)),
+        ("ProxyConfig", Value::Struct(Some(config), Shape::Message(&shape::PROXY_CONFIG))),
+        ("MeshConfig", Value::Struct(Some(&legacy.mesh), Shape::Message(&shape::MESH_CONFIG))),
+        ("Values", Value::free(&legacy.values)),
+    ]);
+    Ok(run(legacy, &legacy.template, &data, NESTED)?)
+}
+
+/// How deep the function `render` may render what it was called from.
+const NESTED: usize = 4;
+
+fn run(legacy: &Legacy, template: &Template, data: &Value<'_>, depth: usize) -> Result<String, crate::template::Error> {
+    // As in Istio, what cannot be rendered prints nothing.
+    let nested = |text: &str| {
+        let Some(depth) = depth.checked_sub(1) else { return String::new() };
+        let Ok(template) = Template::parse("render", text, legacy.delimiters) else { return String::new() };
+        run(legacy, &template, data, depth).unwrap_or_default()
+    };
+    template.render(data, &Context { environment: &legacy.environment, render: Some(&nested) })
+}

@@ -1,0 +1,171 @@
+//! What a template printed, read as the typed objects that it stands for.
+//!
+//! These templates rely on a leniency of Istio's reader: a number or boolean where the API has a string becomes its text
+//! (`args: [-p, 15001]`). Unknown keys are left out, other mismatches are errors.
+
+use apimachinery::schema::{self, Kind, Type};
+use serde_json::{Map, Value};
+
+use super::quantity;
+
+/// A template's output.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Rendered {
+    pub(crate) init_containers: Vec<Value>,
+    pub(crate) containers: Vec<Value>,
+    pub(crate) volumes: Vec<Value>,
+    pub(crate) image_pull_secrets: Vec<Value>,
+    pub(crate) dns_config: Option<Value>,
+    pub(crate) annotations: Map<String, Value>,
+    pub(crate) rewrite_probes: bool,
+}
+
+/// Reads the output of a template; the message names the place.
+pub(crate) fn read(text: &str) -> Result<Rendered, String> {
+    let spec = pod_spec()?;
+    let document = match apimachinery::yaml::parse(text).map_err(|e| format!("no YAML, line {}: {e}", e.line))? {
+        Value::Null => Map::new(),
+        Value::Object(map) => map,
+        _ => return Err("something else than a mapping of keys to values".to_owned()),
+    };
+    let list = |key: &str| -> Result<Vec<Value>, String> {
+        let (Some(value), Some(field)) = (document.get(key), spec.field(key)) else { return Ok(Vec::new()) };
+        match coerce(value, &field.kind).map_err(|e| format!("{key}{e}"))? {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Ok(Vec::new()),
+        }
+    };
+    let mut rendered = Rendered {
+        init_containers: list("initContainers")?,
+        containers: list("containers")?,
+        volumes: list("volumes")?,
+        image_pull_secrets: list("imagePullSecrets")?,
+        ..Rendered::default()
+    };
+    for container in rendered.init_containers.iter_mut().chain(&mut rendered.containers) {
+        // These templates carry a `restartPolicy` from a time when containers had none; today it would make an init
+        // container a native sidecar.
+        if let Some(container) = container.as_object_mut() {
+            container.remove("restartPolicy");
+        }
+    }
+    for (key, items) in [
+        ("initContainers", &rendered.init_containers),
+        ("containers", &rendered.containers),
+        ("volumes", &rendered.volumes),
+        ("imagePullSecrets", &rendered.image_pull_secrets),
+    ] {
+        if let Some(at) = items.iter().position(|item| super::name(item).is_empty()) {
+            return Err(format!("{key}[{at}] has no name"));
+        }
+    }
+    if let (Some(value), Some(field)) = (document.get("dnsConfig"), spec.field("dnsConfig")) {
+        rendered.dns_config = coerce(value, &field.kind).map_err(|e| format!("dnsConfig{e}"))?;
+    }
+    if let Some(value) = document.get("podRedirectAnnot") {
+        let strings = Kind::Map(Box::new(Kind::String));
+        if let Some(Value::Object(map)) = coerce(value, &strings).map_err(|e| format!("podRedirectAnnot{e}"))? {
+            rendered.annotations = map;
+        }
+    }
+    rendered.rewrite_probes = match document.get("rewriteAppHTTPProbe") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(yes)) => *yes,
+        Some(other) => return Err(format!("rewriteAppHTTPProbe: {other} is not a boolean")),
+    };
+    Ok(rendered)
+}
+
+/// The keys that are read; others are ignored, as Istio does.
+pub(crate) const KEYS: [&str; 7] = [
+    "initContainers", "containers", "volumes", "imagePullSecrets", "dnsConfig", "podRedirectAnnot", "rewriteAppHTTPProbe",
+];
+
+fn pod_spec() -> Result<&'static Type, String> {
+    schema::pod().field("spec").and_then(schema::Field::object).ok_or_else(|| "no pod: the schema has no PodSpec".to_owned())
+}
+
+/// The value as the API has it; `None` for null. An error begins with the path below.
+fn coerce(value: &Value, kind: &Kind) -> Result<Option<Value>, String> {
+    let wrong = |wanted: &str| Err(format!(": {value} is not {wanted}"));
+    Ok(Some(match (kind, value) {
+        (_, Value::Null) => return Ok(None),
+        (Kind::String | Kind::Time | Kind::MicroTime | Kind::Bytes, Value::String(_)) => value.clone(),
+        (Kind::String, Value::Bool(_) | Value::Number(_)) => Value::String(value.to_string()),
+        (Kind::String | Kind::Time | Kind::MicroTime | Kind::Bytes, _) => return wrong("a string"),
+        (Kind::Int32 | Kind::Int64, Value::Number(n)) if n.is_i64() => value.clone(),
+        (Kind::Int32 | Kind::Int64, _) => return wrong("a whole number"),
+        (Kind::Number, Value::Number(_)) | (Kind::Boolean, Value::Bool(_)) => value.clone(),
+        (Kind::Number, _) => return wrong("a number"),
+        (Kind::Boolean, _) => return wrong("a boolean"),
+        (Kind::Quantity, Value::String(text)) if quantity::is_valid(text) => value.clone(),
+        (Kind::Quantity, Value::Number(_)) => Value::String(value.to_string()),
+        (Kind::Quantity, _) => return wrong("a quantity such as 100m or 128Mi"),
+        (Kind::IntOrString, Value::String(_) | Value::Number(_)) => value.clone(),
+        (Kind::IntOrString, _) => return wrong("a number or a name"),
+        (Kind::Map(inner), Value::Object(map)) => object(map, |_| Some(inner))?,
+        (Kind::Object(ty), Value::Object(map)) => object(map, |key| ty.get().field(key).map(|field| &field.kind))?,
+        (Kind::Map(_) | Kind::Object(_), _) => return wrong("a mapping of keys to values"),
+        (Kind::List(inner), Value::Array(items)) => {
+            let mut out = Vec::with_capacity(items.len());
+            for (at, item) in items.iter().enumerate() {
+                out.extend(coerce(item, inner).map_err(|e| format!("[{at}]{e}"))?);
+            }
+            Value::Array(out)
+        }
+        (Kind::List(_), _) => return wrong("a list"),
+        (Kind::Any, _) => value.clone(),
+    }))
+}
+
+fn object<'k>(map: &Map<String, Value>, kind_of: impl Fn(&str) -> Option<&'k Kind>) -> Result<Value, String> {
+    let mut out = Map::new();
+    for (key, value) in map {
+        let Some(kind) = kind_of(key) else { continue };
+        if let Some(value) = coerce(value, kind).map_err(|e| format!(".{key}{e}"))? {
+            out.insert(key.clone(), value);
+        }
+    }
+    Ok(Value::Object(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scalars_become_strings_and_unknown_keys_go() {
+        let rendered = read(
+            "containers:\n- name: istio-proxy\n  args: [-p, 15001, true, 0644]\n  restartPolicy: Always\n  nonsense: 1\n  \
+             env: [{name: SDS, value: false}]\nvolumes:\nrestartPolicy: Never\n",
+        )
+        .unwrap();
+        let args = json!(["-p", "15001", "true", "420"]);
+        let env = json!([{"name": "SDS", "value": "false"}]);
+        assert_eq!(rendered.containers, [json!({"name": "istio-proxy", "args": args, "env": env})]);
+        assert_eq!(rendered.volumes, Vec::<Value>::new());
+    }
+
+    #[test]
+    fn what_is_no_pod_is_refused_with_its_place() {
+        for (text, says) in [
+            ("containers:\n- name: a\n  ports:\n  - containerPort: \"80\"\n", "containers[0].ports[0].containerPort"),
+            ("containers:\n- name: a\n  resources: {requests: {memory: \"\"}}\n", "containers[0].resources.requests.memory"),
+            ("volumes: {}\n", "volumes"),
+            ("volumes:\n- emptyDir: {}\n", "volumes[0] has no name"),
+            ("- a\n", "mapping"),
+            ("a: [\n", "line"),
+            ("rewriteAppHTTPProbe: maybe\n", "rewriteAppHTTPProbe"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(says), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn nothing_printed_is_nothing_to_inject() {
+        assert_eq!(read("").unwrap(), Rendered::default());
+    }
+}
