@@ -91,8 +91,7 @@ impl Legacy {
     /// The template over a pod's data, read as what it stands for.
     fn render(&self, pod: &Value, workload: &Workload) -> Result<rendered::Rendered, Error> {
         let text = data::render(self, pod, workload)?;
-        rendered::read(&text)
-            .map_err(|message| Error::Output { name: self.template.name().to_owned(), message })
+        rendered::read(&text).map_err(|message| Error::Output { name: self.template.name().to_owned(), message })
     }
 
     fn plan(&self, pod: &Value, workload: &Workload, purpose: Purpose) -> Result<Plan, Error> {
@@ -150,13 +149,25 @@ impl Engine for Legacy {
 /// Which releases a configuration is for. 1.0 and 1.1 share the delimiters; what only 1.1 understands tells them apart.
 fn generation(parts: &Parts, template: &str) -> Generation {
     const MARKS: [&str; 13] = [
-        "rewriteAppHTTPProbe", "podRedirectAnnot", "dnsConfig", ".DeploymentMeta", ".TypeMeta", ".Values", "valueOrDefault",
-        "toJSON", "fromJSON", "toYaml", "kubevirtInterfaces", "directory", "GetTracing",
+        "rewriteAppHTTPProbe",
+        "podRedirectAnnot",
+        "dnsConfig",
+        ".DeploymentMeta",
+        ".TypeMeta",
+        ".Values",
+        "valueOrDefault",
+        "toJSON",
+        "fromJSON",
+        "toYaml",
+        "kubevirtInterfaces",
+        "directory",
+        "GetTracing",
     ];
     match parts.era {
         Era::SingleTemplate | Era::Modern => Generation::V1_2,
         Era::SquareBrackets => {
-            let selectors = ["neverInjectSelector", "alwaysInjectSelector"].iter().any(|k| parts.config.contains_key(*k));
+            let selectors =
+                ["neverInjectSelector", "alwaysInjectSelector"].iter().any(|k| parts.config.contains_key(*k));
             if selectors || MARKS.iter().any(|mark| template.contains(mark)) || shape::is_after_1_0(&parts.mesh) {
                 Generation::V1_1
             } else {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::{Legacy, shape};
 use crate::funcs::Context;
 use crate::injector::{Error, Owner};
-use crate::template::{Shape, Template, Value};
+use crate::template::{self, Shape, Template, Value};
 
 /// The owner of a pod as the templates know it: `.TypeMeta` and `.DeploymentMeta`.
 #[derive(Debug, Clone)]
@@ -53,33 +53,54 @@ pub(super) fn render(legacy: &Legacy, pod: &Json, workload: &Workload) -> Result
         let ty: Option<&'static Type> = schema::pod().field(key).and_then(schema::Field::object);
         ty.ok_or_else(|| Error::Object(format!("the schema has no {key}")))
     };
-    let (metadata, spec) = (part("metadata")?, part("spec")?);
-    let typed = |json: &'_ Json, ty| if json.is_object() { Value::kubernetes(Some(json), ty) } else { Value::kubernetes(Some(&EMPTY), ty) };
-    let config = &legacy.mesh["defaultConfig"];
-    let data = Value::fields(vec![
-        (
-            "TypeMeta",
-            Value::fields(vec![("Kind", Value::text(&workload.kind)), ("APIVersion", Value::text(&workload.api_version))]),
-        ),
-        ("DeploymentMeta", typed(&workload.meta, metadata)),
-        ("ObjectMeta", typed(&pod["metadata"], metadata)),
-        ("Spec", typed(&pod["spec"], spec)),
-        ("ProxyConfig", Value::Struct(Some(config), Shape::Message(&shape::PROXY_CONFIG))),
-        ("MeshConfig", Value::Struct(Some(&legacy.mesh), Shape::Message(&shape::MESH_CONFIG))),
-        ("Values", Value::free(&legacy.values)),
-    ]);
-    Ok(run(legacy, &legacy.template, &data, NESTED)?)
+    let dot = Dot { legacy, pod, workload, metadata: part("metadata")?, spec: part("spec")? };
+    Ok(dot.run(&legacy.template, NESTED)?)
 }
 
 /// How deep the function `render` may render what it was called from.
 const NESTED: usize = 4;
 
-fn run(legacy: &Legacy, template: &Template, data: &Value<'_>, depth: usize) -> Result<String, crate::template::Error> {
-    // As in Istio, what cannot be rendered prints nothing.
-    let nested = |text: &str| {
-        let Some(depth) = depth.checked_sub(1) else { return String::new() };
-        let Ok(template) = Template::parse("render", text, legacy.delimiters) else { return String::new() };
-        run(legacy, &template, data, depth).unwrap_or_default()
-    };
-    template.render(data, &Context { environment: &legacy.environment, render: Some(&nested) })
+/// What a template's dot is made from.
+#[derive(Clone, Copy)]
+struct Dot<'a> {
+    legacy: &'a Legacy,
+    pod: &'a Json,
+    workload: &'a Workload,
+    metadata: &'static Type,
+    spec: &'static Type,
+}
+
+impl<'a> Dot<'a> {
+    fn value(self) -> Value<'a> {
+        let Self { legacy, pod, workload, .. } = self;
+        let owner = vec![("Kind", Value::text(&workload.kind)), ("APIVersion", Value::text(&workload.api_version))];
+        let proxy = Some(&legacy.mesh["defaultConfig"]);
+        Value::fields(vec![
+            ("TypeMeta", Value::fields(owner)),
+            ("DeploymentMeta", object(&workload.meta, self.metadata)),
+            ("ObjectMeta", object(&pod["metadata"], self.metadata)),
+            ("Spec", object(&pod["spec"], self.spec)),
+            ("ProxyConfig", Value::Struct(proxy, Shape::Message(&shape::PROXY_CONFIG))),
+            ("MeshConfig", Value::Struct(Some(&legacy.mesh), Shape::Message(&shape::MESH_CONFIG))),
+            ("Values", Value::free(&legacy.values)),
+        ])
+    }
+
+    fn run(self, template: &Template, depth: usize) -> Result<String, template::Error> {
+        // As in Istio, what cannot be rendered prints nothing.
+        let nested = |text: &str| {
+            let Some(depth) = depth.checked_sub(1) else { return String::new() };
+            let Ok(template) = Template::parse("render", text, self.legacy.delimiters) else { return String::new() };
+            self.run(&template, depth).unwrap_or_default()
+        };
+        let context = Context { environment: &self.legacy.environment, render: Some(&nested) };
+        // The dot is made anew for each template: it lives no longer than the template does.
+        let dot = self.value();
+        template.render(&dot, &context)
+    }
+}
+
+/// A typed object; what is absent is an empty one, as in Go.
+fn object<'a>(json: &'a Json, ty: &'static Type) -> Value<'a> {
+    Value::kubernetes(Some(if json.is_object() { json } else { &EMPTY }), ty)
 }

@@ -61,7 +61,9 @@ pub(super) fn decide(legacy: &Legacy, pod: &Value, request_namespace: &str) -> D
             trail.decide(inject, Reason::Annotation, rule, format!("{text:?} means {meaning}"))
         }
         (Some("enabled"), None) => trail.decide(true, Reason::Policy, "policy", "enabled"),
-        (Some("disabled"), None) => trail.decide(false, Reason::Policy, "policy", "disabled: only pods that ask for it"),
+        (Some("disabled"), None) => {
+            trail.decide(false, Reason::Policy, "policy", "disabled: only pods that ask for it")
+        }
         (other, _) => {
             let found = match other {
                 Some(other) => format!("{other:?} is neither enabled nor disabled: nothing is injected"),

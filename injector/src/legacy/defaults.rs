@@ -146,9 +146,14 @@ mod tests {
 
     #[test]
     fn the_pull_policy_follows_the_tag() {
-        for (image, latest) in
-            [("a", true), ("a:latest", true), ("a:1", false), ("r:5000/a", true), ("r:5000/a:1", false), ("a@sha256:0", false)]
-        {
+        for (image, latest) in [
+            ("a", true),
+            ("a:latest", true),
+            ("a:1", false),
+            ("r:5000/a", true),
+            ("r:5000/a:1", false),
+            ("a@sha256:0", false),
+        ] {
             let mut value = json!({"image": image});
             container(&mut value);
             assert_eq!(value["imagePullPolicy"] == "Always", latest, "{image}");

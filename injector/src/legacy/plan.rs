@@ -34,7 +34,12 @@ struct List {
 }
 
 const LISTS: [List; 4] = [
-    List { key: "initContainers", what: "init container", named: |s| &s.init_containers, items: |r| &r.init_containers },
+    List {
+        key: "initContainers",
+        what: "init container",
+        named: |s| &s.init_containers,
+        items: |r| &r.init_containers,
+    },
     List { key: "containers", what: "container", named: |s| &s.containers, items: |r| &r.containers },
     List { key: "volumes", what: "volume", named: |s| &s.volumes, items: |r| &r.volumes },
     List {
@@ -119,14 +124,13 @@ fn already_injected(
 /// Whether everything in `wanted` is in `found`, where the apiserver and other webhooks may have added to it.
 fn holds(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| match found.get(key) {
-                Some(found) => holds(found, value),
-                None => is_nothing(value),
-            })
-        }
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, value)| match found.get(key) {
+            Some(found) => holds(found, value),
+            None => is_nothing(value),
+        }),
         (Value::Array(found), Value::Array(wanted)) => {
-            let key = ["name", "mountPath", "containerPort"].into_iter().find(|k| wanted.iter().all(|w| w.get(k).is_some()));
+            let key =
+                ["name", "mountPath", "containerPort"].into_iter().find(|k| wanted.iter().all(|w| w.get(k).is_some()));
             match key {
                 Some(key) => wanted.iter().all(|w| found.iter().any(|f| f.get(key) == w.get(key) && holds(f, w))),
                 None => found == wanted,
@@ -247,13 +251,16 @@ fn rewrite_wanted(legacy: &Legacy, pod: &Value, rendered: &Rendered) -> bool {
     if legacy.generation == Generation::V1_0 {
         return false;
     }
-    let text = annotations_of(pod).and_then(|a| a.get("sidecar.istio.io/rewriteAppHTTPProbers")).and_then(Value::as_str);
+    let text =
+        annotations_of(pod).and_then(|a| a.get("sidecar.istio.io/rewriteAppHTTPProbers")).and_then(Value::as_str);
     text.and_then(super::annotations::go_bool).unwrap_or(rendered.rewrite_probes)
 }
 
 /// Puts the pod's own probes into the sidecar's variable. Indices are those after the removals.
 fn probe_rewrite(pod: &Value, removed: &[(&str, usize)], rendered: &mut Rendered) -> probes::Rewrite {
-    let Some(proxy) = rendered.containers.iter_mut().find(|c| name(c) == PROXY) else { return probes::Rewrite::default() };
+    let Some(proxy) = rendered.containers.iter_mut().find(|c| name(c) == PROXY) else {
+        return probes::Rewrite::default();
+    };
     let Some(port) = probes::status_port(proxy) else { return probes::Rewrite::default() };
     let here = list(pod, "containers").iter().enumerate();
     let left: Vec<Value> =

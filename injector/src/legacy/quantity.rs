@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn processors_are_rounded_up() {
-        for (text, count) in [("2000m", 2), ("2", 2), ("100m", 1), ("2001m", 3), ("0", 0), ("", 0), ("-1", 0), ("1k", 1000)] {
+        for (text, count) in
+            [("2000m", 2), ("2", 2), ("100m", 1), ("2001m", 3), ("0", 0), ("", 0), ("-1", 0), ("1k", 1000)]
+        {
             assert_eq!(processors(text), count, "{text}");
         }
     }

@@ -76,13 +76,33 @@ pub(crate) fn read(text: &str) -> Result<Rendered, String> {
     Ok(rendered)
 }
 
+/// What Go makes of null in a list: an argument that a template printed as nothing is an empty string.
+fn zero(kind: &Kind) -> Value {
+    match kind {
+        Kind::Int32 | Kind::Int64 | Kind::Number => Value::from(0),
+        Kind::Boolean => Value::Bool(false),
+        Kind::Map(_) | Kind::Object(_) => Value::Object(Map::new()),
+        Kind::List(_) | Kind::Any => Value::Null,
+        _ => Value::String(String::new()),
+    }
+}
+
 /// The keys that are read; others are ignored, as Istio does.
 pub(crate) const KEYS: [&str; 7] = [
-    "initContainers", "containers", "volumes", "imagePullSecrets", "dnsConfig", "podRedirectAnnot", "rewriteAppHTTPProbe",
+    "initContainers",
+    "containers",
+    "volumes",
+    "imagePullSecrets",
+    "dnsConfig",
+    "podRedirectAnnot",
+    "rewriteAppHTTPProbe",
 ];
 
 fn pod_spec() -> Result<&'static Type, String> {
-    schema::pod().field("spec").and_then(schema::Field::object).ok_or_else(|| "no pod: the schema has no PodSpec".to_owned())
+    schema::pod()
+        .field("spec")
+        .and_then(schema::Field::object)
+        .ok_or_else(|| "no pod: the schema has no PodSpec".to_owned())
 }
 
 /// The value as the API has it; `None` for null. An error begins with the path below.
@@ -109,7 +129,7 @@ fn coerce(value: &Value, kind: &Kind) -> Result<Option<Value>, String> {
         (Kind::List(inner), Value::Array(items)) => {
             let mut out = Vec::with_capacity(items.len());
             for (at, item) in items.iter().enumerate() {
-                out.extend(coerce(item, inner).map_err(|e| format!("[{at}]{e}"))?);
+                out.push(coerce(item, inner).map_err(|e| format!("[{at}]{e}"))?.unwrap_or_else(|| zero(inner)));
             }
             Value::Array(out)
         }
@@ -152,7 +172,10 @@ mod tests {
     fn what_is_no_pod_is_refused_with_its_place() {
         for (text, says) in [
             ("containers:\n- name: a\n  ports:\n  - containerPort: \"80\"\n", "containers[0].ports[0].containerPort"),
-            ("containers:\n- name: a\n  resources: {requests: {memory: \"\"}}\n", "containers[0].resources.requests.memory"),
+            (
+                "containers:\n- name: a\n  resources: {requests: {memory: \"\"}}\n",
+                "containers[0].resources.requests.memory",
+            ),
             ("volumes: {}\n", "volumes"),
             ("volumes:\n- emptyDir: {}\n", "volumes[0] has no name"),
             ("- a\n", "mapping"),

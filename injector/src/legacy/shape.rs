@@ -190,10 +190,13 @@ pub(crate) fn effective(user: &Value, generation: Generation) -> Result<Value, s
 /// Fields that only the mesh configuration of 1.1 and later has.
 pub(crate) fn is_after_1_0(user: &Value) -> bool {
     const MESH: [&str; 6] = [
-        "rootNamespace", "dnsRefreshRate", "defaultServiceExportTo", "defaultVirtualServiceExportTo",
-        "defaultDestinationRuleExportTo", "localityLbSetting",
+        "rootNamespace",
+        "dnsRefreshRate",
+        "defaultServiceExportTo",
+        "defaultVirtualServiceExportTo",
+        "defaultDestinationRuleExportTo",
+        "localityLbSetting",
     ];
     const PROXY: [&str; 3] = ["tracing", "envoyMetricsService", "envoyAccessLogService"];
-    MESH.iter().any(|key| user.get(*key).is_some())
-        || PROXY.iter().any(|key| user["defaultConfig"].get(*key).is_some())
+    MESH.iter().any(|key| user.get(*key).is_some()) || PROXY.iter().any(|key| user["defaultConfig"].get(*key).is_some())
 }

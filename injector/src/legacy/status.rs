@@ -56,7 +56,9 @@ pub(crate) enum Previous {
 
 impl Previous {
     pub(crate) fn of(pod: &Value) -> Self {
-        let Some(text) = annotations_of(pod).and_then(|a| a.get(KEY)).and_then(Value::as_str) else { return Self::None };
+        let Some(text) = annotations_of(pod).and_then(|a| a.get(KEY)).and_then(Value::as_str) else {
+            return Self::None;
+        };
         if text.is_empty() {
             return Self::None;
         }
