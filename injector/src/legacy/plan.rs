@@ -59,7 +59,7 @@ pub(super) fn plan(legacy: &Legacy, pod: &Value, workload: &Workload, purpose: P
         return Ok(Plan::default());
     }
     let rendered = prepared(legacy, pod, workload, purpose)?;
-    build(legacy, pod, rendered, &previous)
+    build(legacy, pod, rendered, &previous, purpose)
 }
 
 /// The template's output with what the injector itself adds to it.
@@ -153,7 +153,13 @@ fn is_nothing(value: &Value) -> bool {
 
 const PROBERS: &str = "ISTIO_KUBE_APP_PROBERS";
 
-fn build(legacy: &Legacy, pod: &Value, mut rendered: Rendered, previous: &Previous) -> Result<Plan, Error> {
+fn build(
+    legacy: &Legacy,
+    pod: &Value,
+    mut rendered: Rendered,
+    previous: &Previous,
+    purpose: Purpose,
+) -> Result<Plan, Error> {
     let mut plan = Plan::default();
     let removed = removals(pod, &rendered, previous, &mut plan);
     keep_what_is_the_users(pod, &mut rendered, &removed)?;
@@ -169,7 +175,10 @@ fn build(legacy: &Legacy, pod: &Value, mut rendered: Rendered, previous: &Previo
         volumes: Status::names(&rendered.volumes),
         image_pull_secrets: Status::names(&rendered.image_pull_secrets),
     };
-    let Rendered { init_containers, containers, volumes, image_pull_secrets, dns_config, annotations, .. } = rendered;
+    // The annotations tell a CNI plugin what to redirect; a webhook's pods have them where `istio-init` does not do it.
+    let redirect = purpose == Purpose::File || !rendered.init_containers.iter().any(|c| name(c) == "istio-init");
+    let annotations = if redirect { std::mem::take(&mut rendered.annotations) } else { Map::new() };
+    let Rendered { init_containers, containers, volumes, image_pull_secrets, dns_config, .. } = rendered;
     let operations = &mut plan.operations;
     for (kind, items) in LISTS.iter().zip([init_containers, containers, volumes, image_pull_secrets]) {
         add_all(pod, kind.key, items, operations);
