@@ -1,11 +1,12 @@
 //! What templates of these eras see.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use apimachinery::schema::{self, Type};
 use serde_json::{Value as Json, json};
 
-use super::{Legacy, shape};
+use super::{Generation, Legacy, list, shape};
 use crate::funcs::Context;
 use crate::injector::{Error, Owner};
 use crate::template::{self, Shape, Template, Value};
@@ -53,8 +54,32 @@ pub(super) fn render(legacy: &Legacy, pod: &Json, workload: &Workload) -> Result
         let ty: Option<&'static Type> = schema::pod().field(key).and_then(schema::Field::object);
         ty.ok_or_else(|| Error::Object(format!("the schema has no {key}")))
     };
-    let dot = Dot { legacy, pod, workload, metadata: part("metadata")?, spec: part("spec")? };
+    let pod = match legacy.generation {
+        Generation::V1_0 => without_protocols(pod),
+        Generation::V1_1 | Generation::V1_2 => Cow::Borrowed(pod),
+    };
+    let dot = Dot { legacy, pod: &pod, workload, metadata: part("metadata")?, spec: part("spec")? };
     Ok(dot.run(&legacy.template, NESTED)?)
+}
+
+/// 1.0 counts container ports of all protocols where later releases leave UDP and SCTP out: its templates get to see
+/// ports without a protocol.
+fn without_protocols(pod: &Json) -> Cow<'_, Json> {
+    let has_others = |c: &Json| {
+        let mut ports = c["ports"].as_array().into_iter().flatten();
+        ports.any(|p| matches!(p["protocol"].as_str(), Some("UDP" | "SCTP")))
+    };
+    if !list(pod, "containers").iter().any(has_others) {
+        return Cow::Borrowed(pod);
+    }
+    let mut pod = pod.clone();
+    for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+        let ports = container.get_mut("ports").and_then(Json::as_array_mut);
+        for port in ports.into_iter().flatten().filter_map(Json::as_object_mut) {
+            port.remove("protocol");
+        }
+    }
+    Cow::Owned(pod)
 }
 
 /// How deep the function `render` may render what it was called from.
