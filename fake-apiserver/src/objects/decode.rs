@@ -1,0 +1,253 @@
+//! From the bytes of a request to an object: the right kind, only known fields, values as the apiserver writes them.
+
+mod gojson;
+#[cfg(test)]
+mod tests;
+mod times;
+mod typed;
+
+use serde::de::DeserializeSeed as _;
+use serde_json::{Map, Value, json};
+
+use super::types::{self, Type};
+use super::{Target, get};
+use typed::{Findings, Struct};
+
+/// What happens to fields that the kind does not have, and to fields that come twice (`?fieldValidation=`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum FieldValidation {
+    /// They are dropped.
+    Ignore,
+    /// They are dropped, with a warning for each; the default.
+    #[default]
+    Warn,
+    /// The request fails.
+    Strict,
+}
+
+impl FieldValidation {
+    /// The value of the query parameter; empty is the default, `None` is none that the apiserver knows.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "" | "Warn" => Some(Self::Warn),
+            "Ignore" => Some(Self::Ignore),
+            "Strict" => Some(Self::Strict),
+            _ => None,
+        }
+    }
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `application/json`
+    Json,
+    /// `application/yaml`
+    Yaml,
+}
+
+/// An object and what there is to say about how it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Decoded {
+    /// The object, complete with `apiVersion` and `kind`.
+    pub(crate) object: Value,
+    /// Texts for `Warning` headers.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the body of a create or an update of a kind.
+///
+/// A body without `kind` or `apiVersion` is of the kind that the URL names. The error is the `Status` to answer with (400).
+pub(crate) fn decode(
+    target: Target<'_>,
+    body: &[u8],
+    format: Format,
+    validation: FieldValidation,
+) -> Result<Decoded, Value> {
+    let unrecognized = |problem: String| {
+        bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {problem} ({})",
+            target.kind,
+            summary(body)
+        ))
+    };
+    let converted;
+    let body = match format {
+        Format::Json => body,
+        Format::Yaml => {
+            let text = String::from_utf8_lossy(body);
+            let value = apimachinery::yaml::parse(&text).map_err(|error| unrecognized(format!("yaml: {error}")))?;
+            converted = value.to_string();
+            converted.as_bytes()
+        }
+    };
+    let head: Head = match serde_json::from_slice(body) {
+        Ok(head) => head,
+        Err(error) => {
+            let problem = gojson::syntax_error(body).unwrap_or_else(|| head_error(body, &error));
+            return Err(unrecognized(problem));
+        }
+    };
+    let kind = head.kind.as_deref().filter(|kind| !kind.is_empty()).unwrap_or(target.kind);
+    let own = target.api_version();
+    let api_version = head.api_version.as_deref().filter(|version| !version.is_empty()).unwrap_or(&own);
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let cannot = |problem: &str| {
+        bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {}: {problem}", target.kind))
+    };
+    if (group, version, kind) != (target.group, target.version, target.kind) {
+        return Err(other_kind(target, Target { group, version, kind }, &cannot));
+    }
+    let mut findings = Findings::default();
+    let object = match read(target, body, &mut findings) {
+        Ok(object) => object,
+        Err(error) => {
+            let error = findings.error.unwrap_or(error);
+            return Err(cannot(&error));
+        }
+    };
+    let warnings = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        FieldValidation::Warn => findings.strict,
+        FieldValidation::Strict if findings.strict.is_empty() => Vec::new(),
+        FieldValidation::Strict => {
+            return Err(cannot(&format!("strict decoding error: {}", findings.strict.join(", "))));
+        }
+    };
+    Ok(Decoded { object: finish(target, object), warnings })
+}
+
+/// Reads an object that is JSON already: what a patch or a webhook made of one. The error is the decoder's text
+/// (`json: cannot unmarshal …`); the warnings name unknown fields.
+pub(crate) fn normalize(target: Target<'_>, object: Value) -> Result<Decoded, String> {
+    let mut findings = Findings::default();
+    let seed = types::lookup(target).map(|ty| Struct { findings: &mut findings, ty });
+    let object = match seed {
+        Some(seed) => match seed.deserialize(object) {
+            Ok(object) => object,
+            Err(error) => return Err(findings.error.unwrap_or_else(|| error.to_string())),
+        },
+        None => custom(object)?,
+    };
+    Ok(Decoded { object: finish(target, object), warnings: findings.strict })
+}
+
+fn read(target: Target<'_>, body: &[u8], findings: &mut Findings) -> Result<Value, String> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    match types::lookup(target) {
+        Some(ty) => Struct { findings, ty }.deserialize(&mut json).map_err(|error| error.to_string()),
+        None => {
+            let object: Value = serde::Deserialize::deserialize(&mut json).map_err(|error| error.to_string())?;
+            custom(object)
+        }
+    }
+}
+
+/// An object whose type is not known here (a custom resource): only its metadata are.
+fn custom(mut object: Value) -> Result<Value, String> {
+    let Some(metadata) = get::remove(&mut object, "metadata").filter(|metadata| !metadata.is_null()) else {
+        get::set(&mut object, "metadata", Value::Object(Map::new()));
+        return Ok(object);
+    };
+    let mut findings = Findings::default();
+    let Some(ty) = metadata_type() else { return Ok(object) };
+    match (Struct { findings: &mut findings, ty }).deserialize(metadata) {
+        Ok(metadata) => get::set(&mut object, "metadata", metadata),
+        Err(error) => return Err(findings.error.unwrap_or_else(|| error.to_string())),
+    }
+    Ok(object)
+}
+
+fn metadata_type() -> Option<&'static Type> {
+    types::lookup(Target::new("", "v1", "ConfigMap"))?.field("metadata")?.kind.as_struct()
+}
+
+fn finish(target: Target<'_>, mut object: Value) -> Value {
+    get::set(&mut object, "kind", target.kind);
+    get::set(&mut object, "apiVersion", target.api_version());
+    object
+}
+
+/// What comes first of a body: which kind it says it is.
+#[derive(serde::Deserialize)]
+struct Head {
+    #[serde(rename = "apiVersion")]
+    api_version: Option<String>,
+    kind: Option<String>,
+}
+
+/// Go's words for a well-formed body in which `kind` or `apiVersion` cannot be read.
+fn head_error(body: &[u8], error: &serde_json::Error) -> String {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(_) => return error.to_string(),
+    };
+    let name = |value: &Value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    for field in ["apiVersion", "kind"] {
+        if let Some(wrong) = value.get(field).filter(|value| !value.is_string() && !value.is_null()) {
+            return format!("json: cannot unmarshal {} into Go struct field .{field} of type string", name(wrong));
+        }
+    }
+    if value.is_object() {
+        return error.to_string();
+    }
+    format!(
+        "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+        name(&value)
+    )
+}
+
+/// A body of a kind that is not the one of the URL.
+fn other_kind(target: Target<'_>, found: Target<'_>, cannot: &dyn Fn(&str) -> Value) -> Value {
+    if types::lookup(found).is_none() {
+        return cannot(&format!(
+            "no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+            found.kind,
+            found.api_version()
+        ));
+    }
+    if (found.group, found.kind) == (target.group, target.kind) {
+        return bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            found.api_version(),
+            target.api_version()
+        ));
+    }
+    cannot(&format!(
+        "converting ({}.{}) to ({}.{}): unknown conversion",
+        found.version,
+        found.kind,
+        internal_package(target.group),
+        target.kind
+    ))
+}
+
+fn internal_package(group: &str) -> &str {
+    if group.is_empty() { "core" } else { group.split('.').next().unwrap_or(group) }
+}
+
+/// The beginning of a body, as error texts quote it.
+fn summary(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
+    if body.len() <= 30 {
+        return String::from_utf8_lossy(body).into_owned();
+    }
+    format!("{} ...", String::from_utf8_lossy(body.get(..30).unwrap_or(body)))
+}
+
+/// A `Status` of 400.
+pub(crate) fn bad_request(message: String) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": "BadRequest", "code": 400,
+    })
+}

@@ -1,0 +1,399 @@
+//! Reading a value of a known type: what does not belong is noted and dropped, what is zero is written as the apiserver writes it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::times;
+use crate::objects::quantity::{FORMAT_ERROR, Quantity};
+use crate::objects::types::{Field, Kind, Type};
+
+/// Most unknown and duplicate fields that are reported.
+const MOST_STRICT_ERRORS: usize = 100;
+
+/// What was found on the way through a document.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    steps: Vec<Step>,
+    /// The structs on the way, innermost last.
+    structs: Vec<&'static str>,
+    /// Unknown and duplicate fields, in the order of the document.
+    pub(super) strict: Vec<String>,
+    /// The first value of a wrong type, in the apiserver's words.
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Field(&'static str),
+    Key(String),
+    Index(usize),
+}
+
+impl Findings {
+    fn strict(&mut self, what: &str, name: &str) {
+        if self.strict.len() >= MOST_STRICT_ERRORS {
+            return;
+        }
+        let mut path = String::new();
+        for step in &self.steps {
+            match step {
+                Step::Field(name) => path.extend([if path.is_empty() { "" } else { "." }, name]),
+                Step::Key(name) => path.extend([if path.is_empty() { "" } else { "." }, name.as_str()]),
+                Step::Index(index) => {
+                    let _ = write!(path, "[{index}]");
+                }
+            }
+        }
+        path.extend([if path.is_empty() { "" } else { "." }, name]);
+        self.strict.push(format!("{what} field \"{path}\""));
+    }
+
+    fn mismatch<E: de::Error>(&mut self, found: &str, wanted: &str) -> E {
+        let path: Vec<&str> = self
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Field(name) => Some(*name),
+                _ => None,
+            })
+            .collect();
+        let text = match self.structs.last() {
+            Some(name) if !path.is_empty() => {
+                format!("json: cannot unmarshal {found} into Go struct field {name}.{} of type {wanted}", path.join("."))
+            }
+            _ => format!("json: cannot unmarshal {found} into Go value of type {wanted}"),
+        };
+        self.fail(text)
+    }
+
+    fn fail<E: de::Error>(&mut self, text: String) -> E {
+        self.error.get_or_insert(text);
+        E::custom("value of a wrong type")
+    }
+}
+
+/// A value of a type; the outcome is `Null` for what is absent.
+pub(super) struct Typed<'f> {
+    pub(super) findings: &'f mut Findings,
+    kind: &'f Kind,
+    field: Option<&'f Field>,
+}
+
+impl<'f> Typed<'f> {
+    fn wanted(&self) -> String {
+        self.field.filter(|field| std::ptr::eq(&field.kind, self.kind)).map_or_else(|| self.kind.go(), Field::go)
+    }
+
+    fn mismatch<E: de::Error>(self, found: &str) -> E {
+        let wanted = self.wanted();
+        self.findings.mismatch(found, &wanted)
+    }
+
+    fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Value, E> {
+        match self.kind {
+            Kind::String | Kind::IntOrString | Kind::Any => Ok(Value::String(text.into_owned())),
+            Kind::Quantity => match Quantity::parse(text.trim()) {
+                Some(quantity) => Ok(Value::String(quantity.to_string())),
+                None => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
+            },
+            Kind::Time | Kind::MicroTime => {
+                if text.is_empty() {
+                    return Ok(Value::Null);
+                }
+                times::canonical(&text, matches!(self.kind, Kind::MicroTime))
+                    .map(Value::String)
+                    .map_err(|error| self.findings.fail(error))
+            }
+            Kind::Bytes => match BASE64_STANDARD.decode(text.as_bytes()) {
+                Ok(_) => Ok(Value::String(text.into_owned())),
+                Err(error) => Err(self.findings.fail(base64_error(&text, &error))),
+            },
+            _ => Err(self.mismatch("string")),
+        }
+    }
+
+    fn integer<E: de::Error>(self, number: Number) -> Result<Value, E> {
+        match self.kind {
+            Kind::Int32 | Kind::IntOrString => {
+                if number.as_i64().is_some_and(|value| i32::try_from(value).is_ok()) {
+                    return Ok(Value::Number(number));
+                }
+                let wanted = if matches!(self.kind, Kind::Int32) { self.wanted() } else { "int32".to_owned() };
+                Err(self.findings.mismatch(&format!("number {number}"), &wanted))
+            }
+            Kind::Int64 => {
+                if number.is_i64() {
+                    return Ok(Value::Number(number));
+                }
+                Err(self.mismatch(&format!("number {number}")))
+            }
+            Kind::Float | Kind::Any => Ok(Value::Number(number)),
+            Kind::Quantity => self.text(Cow::Owned(number.to_string())),
+            _ => Err(self.mismatch("number")),
+        }
+    }
+}
+
+/// Go's text for a broken base64 text: the offset of the first byte that does not fit.
+fn base64_error(text: &str, error: &base64::DecodeError) -> String {
+    let offset = match error {
+        base64::DecodeError::InvalidByte(offset, _) | base64::DecodeError::InvalidLastSymbol(offset, _) => *offset,
+        _ => text.len() - text.len() % 4,
+    };
+    format!("illegal base64 data at input byte {offset}")
+}
+
+impl<'de> DeserializeSeed<'de> for Typed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Typed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.wanted())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        match self.kind {
+            Kind::Bool | Kind::Any => Ok(Value::Bool(value)),
+            Kind::Quantity => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
+            Kind::IntOrString => Err(self.findings.mismatch("bool", "int32")),
+            _ => Err(self.mismatch("bool")),
+        }
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        self.integer(Number::from(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        self.integer(Number::from(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        let Some(number) = Number::from_f64(value) else { return Err(self.mismatch("number")) };
+        match self.kind {
+            Kind::Float | Kind::Any => Ok(Value::Number(number)),
+            Kind::Quantity => self.text(Cow::Owned(value.to_string())),
+            Kind::Int32 | Kind::Int64 | Kind::IntOrString => {
+                let wanted = if matches!(self.kind, Kind::IntOrString) { "int32".to_owned() } else { self.wanted() };
+                Err(self.findings.mismatch(&format!("number {number}"), &wanted))
+            }
+            _ => Err(self.mismatch("number")),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        self.text(Cow::Borrowed(value))
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+        self.text(Cow::Owned(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let item = match self.kind {
+            Kind::List(item) => item.as_ref(),
+            Kind::Any => &Kind::Any,
+            Kind::Quantity => return Err(self.findings.fail(FORMAT_ERROR.to_owned())),
+            _ => return Err(self.mismatch("array")),
+        };
+        let mut list = Vec::with_capacity(sequence.size_hint().unwrap_or(0).min(64));
+        loop {
+            self.findings.steps.push(Step::Index(list.len()));
+            let seed = Typed { findings: &mut *self.findings, kind: item, field: self.field };
+            let next = sequence.next_element_seed(seed)?;
+            self.findings.steps.pop();
+            match next {
+                None => break,
+                Some(Value::Null) => list.push(zero_element(item)),
+                Some(value) => list.push(value),
+            }
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        match self.kind {
+            Kind::Struct(_) => match self.kind.as_struct() {
+                Some(ty) => Struct { findings: self.findings, ty }.visit_map(map),
+                None => Ok(Value::Null),
+            },
+            Kind::Map(value) => free_map(self.findings, value, self.field, map),
+            Kind::Any => free_map(self.findings, &Kind::Any, None, map),
+            Kind::Quantity => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
+            Kind::IntOrString => Err(self.findings.mismatch("object", "int32")),
+            _ => Err(self.mismatch("object")),
+        }
+    }
+}
+
+/// What a `null` in a list or map stands for.
+fn zero_element(kind: &Kind) -> Value {
+    match kind {
+        Kind::String => Value::from(""),
+        Kind::Int32 | Kind::Int64 | Kind::Float | Kind::IntOrString => Value::from(0),
+        Kind::Bool => Value::from(false),
+        Kind::Quantity => Value::from("0"),
+        Kind::Struct(_) => kind.as_struct().map_or(Value::Null, zero_struct),
+        _ => Value::Null,
+    }
+}
+
+fn free_map<'de, A: MapAccess<'de>>(
+    findings: &mut Findings,
+    value: &Kind,
+    field: Option<&Field>,
+    mut map: A,
+) -> Result<Value, A::Error> {
+    let mut out = Map::new();
+    while let Some(key) = map.next_key::<String>()? {
+        let known = !matches!(value, Kind::Any);
+        if known && out.contains_key(&key) {
+            findings.strict("duplicate", &key);
+        }
+        findings.steps.push(Step::Key(key));
+        let seed = Typed { findings: &mut *findings, kind: value, field };
+        let element = map.next_value_seed(seed)?;
+        let Some(Step::Key(key)) = findings.steps.pop() else { continue };
+        let element = if element.is_null() && known { zero_element(value) } else { element };
+        out.insert(key, element);
+    }
+    Ok(Value::Object(out))
+}
+
+/// An object of a type.
+pub(super) struct Struct<'f> {
+    pub(super) findings: &'f mut Findings,
+    pub(super) ty: &'static Type,
+}
+
+impl<'de> DeserializeSeed<'de> for Struct<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Struct<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.ty.name)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let Struct { findings, ty } = self;
+        findings.structs.push(ty.name);
+        let mut out = Map::new();
+        let mut seen: Vec<&'static str> = Vec::new();
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            let Some(field) = ty.field(&key.0) else {
+                findings.strict("unknown", &key.0);
+                map.next_value::<de::IgnoredAny>()?;
+                continue;
+            };
+            if seen.contains(&field.name) {
+                findings.strict("duplicate", field.name);
+            } else {
+                seen.push(field.name);
+            }
+            findings.steps.push(Step::Field(field.name));
+            let seed = Typed { findings: &mut *findings, kind: &field.kind, field: Some(field) };
+            let value = map.next_value_seed(seed)?;
+            findings.steps.pop();
+            if is_left_out(field, &value) {
+                out.remove(field.name);
+            } else {
+                out.insert(field.name.to_owned(), value);
+            }
+        }
+        findings.structs.pop();
+        fill(&mut out, ty);
+        Ok(Value::Object(out))
+    }
+}
+
+/// Adds the fields that are written even when they are zero.
+fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
+    for field in ty.always() {
+        if !object.contains_key(field.name) {
+            object.insert(field.name.to_owned(), zero(field));
+        }
+    }
+}
+
+/// The zero value of a field that is always written.
+fn zero(field: &Field) -> Value {
+    match &field.kind {
+        Kind::String => Value::from(""),
+        Kind::Int32 | Kind::Int64 | Kind::Float | Kind::IntOrString => Value::from(0),
+        Kind::Bool => Value::from(false),
+        Kind::Quantity => Value::from("0"),
+        Kind::Struct(_) => field.kind.as_struct().map_or(Value::Null, zero_struct),
+        Kind::Time | Kind::MicroTime | Kind::Bytes | Kind::Any | Kind::Map(_) | Kind::List(_) => Value::Null,
+    }
+}
+
+/// A struct of which nothing is set.
+pub(super) fn zero_struct(ty: &'static Type) -> Value {
+    let mut object = Map::new();
+    fill(&mut object, ty);
+    Value::Object(object)
+}
+
+fn is_left_out(field: &Field, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => field.plain && text.is_empty(),
+        Value::Number(number) => field.plain && number.as_i64() == Some(0),
+        Value::Bool(value) => field.plain && !*value,
+        // What is stored is read back without the difference between an empty list and none.
+        Value::Array(list) => list.is_empty() && !matches!(field.kind, Kind::Any),
+        Value::Object(map) => map.is_empty() && matches!(field.kind, Kind::Map(_)) && !field.always,
+    }
+}
+
+/// A key, borrowed from the document where it can be.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> de::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text)))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
