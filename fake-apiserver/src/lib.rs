@@ -8,6 +8,8 @@
 
 pub mod admission;
 #[allow(dead_code, reason = "the verbs that use it land next")]
+mod objects;
+#[allow(dead_code, reason = "the verbs that use it land next")]
 mod random;
 #[allow(dead_code, reason = "the verbs that use it land next")]
 mod registry;

@@ -159,7 +159,7 @@ fn custom(mut object: Value) -> Result<Value, String> {
 }
 
 fn metadata_type() -> Option<&'static Type> {
-    types::lookup(Target::new("", "v1", "ConfigMap"))?.field("metadata")?.kind.as_struct()
+    types::lookup(Target::new("", "v1", "ConfigMap"))?.field("metadata")?.inner()
 }
 
 fn finish(target: Target<'_>, mut object: Value) -> Value {

@@ -13,18 +13,18 @@
 //! What each of them does was recorded from kube-apiserver v1.36 and is compared with those recordings by `tests/it/objects.rs`.
 
 pub(crate) mod decode;
-pub(crate) mod defaults;
+// mod defaults;
 pub(crate) mod field;
 mod get;
-pub(crate) mod managed_fields;
+// mod managed_fields;
 pub(crate) mod names;
-pub(crate) mod patch;
-pub(crate) mod strategy;
+// mod patch;
+// mod strategy;
 mod internal;
 mod quantity;
 mod types;
 pub(crate) mod validation;
-pub(crate) mod warnings;
+// mod warnings;
 
 /// The kind of an object as the registry names it: API group (empty for the core group), version, kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -157,11 +157,29 @@ mod tests {
     #[test]
     fn canonical_texts() {
         for (text, canonical) in [
-            ("0", "0"), ("1000m", "1"), ("0.5", "500m"), ("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("512", "512"),
-            ("1000M", "1G"), ("1e3", "1e3"), ("0.5Ki", "512"), ("100m", "100m"), ("-1", "-1"), ("2.50", "2500m"),
-            ("1234567", "1234567"), ("0.0000000001", "1n"), ("+3", "3"), (".5", "500m"), ("1500Mi", "1500Mi"),
+            ("0", "0"),
+            ("1000m", "1"),
+            ("0.5", "500m"),
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("512", "512"),
+            ("1000M", "1G"),
+            ("1e3", "1e3"),
+            ("0.5Ki", "512"),
+            ("100m", "100m"),
+            ("-1", "-1"),
+            ("2.50", "2500m"),
+            ("1234567", "1234567"),
+            ("0.0000000001", "1n"),
+            ("+3", "3"),
+            (".5", "500m"),
+            ("1500Mi", "1500Mi"),
         ] {
-            assert_eq!(Quantity::parse(text).map(|quantity| quantity.to_string()).as_deref(), Some(canonical), "{text}");
+            assert_eq!(
+                Quantity::parse(text).map(|quantity| quantity.to_string()).as_deref(),
+                Some(canonical),
+                "{text}"
+            );
         }
         for text in ["", "abc", "1x", "1.2.3", "-", "1 ", "1e", "."] {
             assert!(Quantity::parse(text).is_none(), "{text}");

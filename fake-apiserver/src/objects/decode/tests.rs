@@ -48,14 +48,35 @@ fn unknown_and_duplicate_fields() {
 #[test]
 fn values_of_a_wrong_type() {
     for (spec, error) in [
-        (r#"{"containers":{"name":"a"}}"#, "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"),
-        (r#"{"containers":[{"ports":[{"containerPort":"80"}]}]}"#, "json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32"),
-        (r#"{"terminationGracePeriodSeconds":"x"}"#, "json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64"),
-        (r#"{"containers":[{"ports":[{"containerPort":1.5}]}]}"#, "json: cannot unmarshal number 1.5 into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32"),
-        (r#"{"restartPolicy":5}"#, "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy"),
-        (r#"{"nodeSelector":{"a":true}}"#, "json: cannot unmarshal bool into Go struct field PodSpec.spec.nodeSelector of type string"),
+        (
+            r#"{"containers":{"name":"a"}}"#,
+            "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            r#"{"containers":[{"ports":[{"containerPort":"80"}]}]}"#,
+            "json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",
+        ),
+        (
+            r#"{"terminationGracePeriodSeconds":"x"}"#,
+            "json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64",
+        ),
+        (
+            r#"{"containers":[{"ports":[{"containerPort":1.5}]}]}"#,
+            "json: cannot unmarshal number 1.5 into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",
+        ),
+        (
+            r#"{"restartPolicy":5}"#,
+            "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy",
+        ),
+        (
+            r#"{"nodeSelector":{"a":true}}"#,
+            "json: cannot unmarshal bool into Go struct field PodSpec.spec.nodeSelector of type string",
+        ),
         (r#"{"containers":[{"resources":{"requests":{"cpu":"abc"}}}]}"#, crate::objects::quantity::FORMAT_ERROR),
-        (r#"{"containers":[{"command":"x"}]}"#, "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string"),
+        (
+            r#"{"containers":[{"command":"x"}]}"#,
+            "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string",
+        ),
     ] {
         let message = pod(&format!("{{\"spec\":{spec}}}"), FieldValidation::Warn);
         assert_eq!(message, Err(format!("Pod in version \"v1\" cannot be handled as a Pod: {error}")));
@@ -64,10 +85,14 @@ fn values_of_a_wrong_type() {
 
 #[test]
 fn bodies_that_are_no_objects() {
-    let start = "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: ";
+    let start =
+        "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: ";
     for (body, error) in [
         ("", "unexpected end of JSON input (<empty>)"),
-        ("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",", "unexpected end of JSON input ({\"apiVersion\":\"v1\",\"kind\":\"Pod ...)"),
+        (
+            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",",
+            "unexpected end of JSON input ({\"apiVersion\":\"v1\",\"kind\":\"Pod ...)",
+        ),
         ("x", "invalid character 'x' looking for beginning of value (x)"),
         ("{\"kind\":5}", "json: cannot unmarshal number into Go struct field .kind of type string ({\"kind\":5})"),
     ] {
@@ -82,7 +107,8 @@ fn bodies_that_are_no_objects() {
 
 #[test]
 fn yaml_is_read_too() {
-    let text = b"apiVersion: v1\nkind: Pod\nmetadata: {name: p1}\nspec:\n  containers:\n  - name: app\n    image: nginx\n";
+    let text =
+        b"apiVersion: v1\nkind: Pod\nmetadata: {name: p1}\nspec:\n  containers:\n  - name: app\n    image: nginx\n";
     let decoded = decode(POD, text, Format::Yaml, FieldValidation::Strict).expect("decodes");
     assert_eq!(decoded.object["spec"]["containers"][0], json!({"name":"app","image":"nginx","resources":{}}));
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use apimachinery::schema::Kind;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -10,7 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::times;
 use crate::objects::quantity::{FORMAT_ERROR, Quantity};
-use crate::objects::types::{Field, Kind, Type};
+use crate::objects::types::{Field, Type};
 
 /// Most unknown and duplicate fields that are reported.
 const MOST_STRICT_ERRORS: usize = 100;
@@ -64,7 +65,10 @@ impl Findings {
             .collect();
         let text = match self.structs.last() {
             Some(name) if !path.is_empty() => {
-                format!("json: cannot unmarshal {found} into Go struct field {name}.{} of type {wanted}", path.join("."))
+                format!(
+                    "json: cannot unmarshal {found} into Go struct field {name}.{} of type {wanted}",
+                    path.join(".")
+                )
             }
             _ => format!("json: cannot unmarshal {found} into Go value of type {wanted}"),
         };
@@ -81,12 +85,12 @@ impl Findings {
 pub(super) struct Typed<'f> {
     pub(super) findings: &'f mut Findings,
     kind: &'f Kind,
-    field: Option<&'f Field>,
+    field: &'f Field,
 }
 
 impl<'f> Typed<'f> {
     fn wanted(&self) -> String {
-        self.field.filter(|field| std::ptr::eq(&field.kind, self.kind)).map_or_else(|| self.kind.go(), Field::go)
+        self.field.go(self.kind)
     }
 
     fn mismatch<E: de::Error>(self, found: &str) -> E {
@@ -132,7 +136,7 @@ impl<'f> Typed<'f> {
                 }
                 Err(self.mismatch(&format!("number {number}")))
             }
-            Kind::Float | Kind::Any => Ok(Value::Number(number)),
+            Kind::Number | Kind::Any => Ok(Value::Number(number)),
             Kind::Quantity => self.text(Cow::Owned(number.to_string())),
             _ => Err(self.mismatch("number")),
         }
@@ -142,7 +146,7 @@ impl<'f> Typed<'f> {
 /// Go's text for a broken base64 text: the offset of the first byte that does not fit.
 fn base64_error(text: &str, error: &base64::DecodeError) -> String {
     let offset = match error {
-        base64::DecodeError::InvalidByte(offset, _) | base64::DecodeError::InvalidLastSymbol(offset, _) => *offset,
+        base64::DecodeError::InvalidByte(offset, _) => *offset,
         _ => text.len() - text.len() % 4,
     };
     format!("illegal base64 data at input byte {offset}")
@@ -169,7 +173,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
         match self.kind {
-            Kind::Bool | Kind::Any => Ok(Value::Bool(value)),
+            Kind::Boolean | Kind::Any => Ok(Value::Bool(value)),
             Kind::Quantity => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
             Kind::IntOrString => Err(self.findings.mismatch("bool", "int32")),
             _ => Err(self.mismatch("bool")),
@@ -187,7 +191,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         let Some(number) = Number::from_f64(value) else { return Err(self.mismatch("number")) };
         match self.kind {
-            Kind::Float | Kind::Any => Ok(Value::Number(number)),
+            Kind::Number | Kind::Any => Ok(Value::Number(number)),
             Kind::Quantity => self.text(Cow::Owned(value.to_string())),
             Kind::Int32 | Kind::Int64 | Kind::IntOrString => {
                 let wanted = if matches!(self.kind, Kind::IntOrString) { "int32".to_owned() } else { self.wanted() };
@@ -220,7 +224,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
             self.findings.steps.pop();
             match next {
                 None => break,
-                Some(Value::Null) => list.push(zero_element(item)),
+                Some(Value::Null) => list.push(zero(item, self.field)),
                 Some(value) => list.push(value),
             }
         }
@@ -229,12 +233,12 @@ impl<'de> Visitor<'de> for Typed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
         match self.kind {
-            Kind::Struct(_) => match self.kind.as_struct() {
+            Kind::Object(_) => match self.field.inner() {
                 Some(ty) => Struct { findings: self.findings, ty }.visit_map(map),
                 None => Ok(Value::Null),
             },
             Kind::Map(value) => free_map(self.findings, value, self.field, map),
-            Kind::Any => free_map(self.findings, &Kind::Any, None, map),
+            Kind::Any => free_map(self.findings, &Kind::Any, self.field, map),
             Kind::Quantity => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
             Kind::IntOrString => Err(self.findings.mismatch("object", "int32")),
             _ => Err(self.mismatch("object")),
@@ -242,22 +246,10 @@ impl<'de> Visitor<'de> for Typed<'_> {
     }
 }
 
-/// What a `null` in a list or map stands for.
-fn zero_element(kind: &Kind) -> Value {
-    match kind {
-        Kind::String => Value::from(""),
-        Kind::Int32 | Kind::Int64 | Kind::Float | Kind::IntOrString => Value::from(0),
-        Kind::Bool => Value::from(false),
-        Kind::Quantity => Value::from("0"),
-        Kind::Struct(_) => kind.as_struct().map_or(Value::Null, zero_struct),
-        _ => Value::Null,
-    }
-}
-
 fn free_map<'de, A: MapAccess<'de>>(
     findings: &mut Findings,
     value: &Kind,
-    field: Option<&Field>,
+    field: &Field,
     mut map: A,
 ) -> Result<Value, A::Error> {
     let mut out = Map::new();
@@ -270,7 +262,7 @@ fn free_map<'de, A: MapAccess<'de>>(
         let seed = Typed { findings: &mut *findings, kind: value, field };
         let element = map.next_value_seed(seed)?;
         let Some(Step::Key(key)) = findings.steps.pop() else { continue };
-        let element = if element.is_null() && known { zero_element(value) } else { element };
+        let element = if element.is_null() && known { zero(value, field) } else { element };
         out.insert(key, element);
     }
     Ok(Value::Object(out))
@@ -308,19 +300,19 @@ impl<'de> Visitor<'de> for Struct<'_> {
                 map.next_value::<de::IgnoredAny>()?;
                 continue;
             };
-            if seen.contains(&field.name) {
-                findings.strict("duplicate", field.name);
+            if seen.contains(&field.schema.name) {
+                findings.strict("duplicate", field.schema.name);
             } else {
-                seen.push(field.name);
+                seen.push(field.schema.name);
             }
-            findings.steps.push(Step::Field(field.name));
-            let seed = Typed { findings: &mut *findings, kind: &field.kind, field: Some(field) };
+            findings.steps.push(Step::Field(field.schema.name));
+            let seed = Typed { findings: &mut *findings, kind: &field.schema.kind, field };
             let value = map.next_value_seed(seed)?;
             findings.steps.pop();
             if is_left_out(field, &value) {
-                out.remove(field.name);
+                out.remove(field.schema.name);
             } else {
-                out.insert(field.name.to_owned(), value);
+                out.insert(field.schema.name.to_owned(), value);
             }
         }
         findings.structs.pop();
@@ -332,20 +324,20 @@ impl<'de> Visitor<'de> for Struct<'_> {
 /// Adds the fields that are written even when they are zero.
 fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
     for field in ty.always() {
-        if !object.contains_key(field.name) {
-            object.insert(field.name.to_owned(), zero(field));
+        if !object.contains_key(field.schema.name) {
+            object.insert(field.schema.name.to_owned(), zero(&field.schema.kind, field));
         }
     }
 }
 
-/// The zero value of a field that is always written.
-fn zero(field: &Field) -> Value {
-    match &field.kind {
+/// The zero value of a field that is always written, or what a `null` in its list or map stands for.
+fn zero(kind: &Kind, field: &Field) -> Value {
+    match kind {
         Kind::String => Value::from(""),
-        Kind::Int32 | Kind::Int64 | Kind::Float | Kind::IntOrString => Value::from(0),
-        Kind::Bool => Value::from(false),
+        Kind::Int32 | Kind::Int64 | Kind::Number | Kind::IntOrString => Value::from(0),
+        Kind::Boolean => Value::from(false),
         Kind::Quantity => Value::from("0"),
-        Kind::Struct(_) => field.kind.as_struct().map_or(Value::Null, zero_struct),
+        Kind::Object(_) => field.inner().map_or(Value::Null, zero_struct),
         Kind::Time | Kind::MicroTime | Kind::Bytes | Kind::Any | Kind::Map(_) | Kind::List(_) => Value::Null,
     }
 }
@@ -364,8 +356,8 @@ fn is_left_out(field: &Field, value: &Value) -> bool {
         Value::Number(number) => field.plain && number.as_i64() == Some(0),
         Value::Bool(value) => field.plain && !*value,
         // What is stored is read back without the difference between an empty list and none.
-        Value::Array(list) => list.is_empty() && !matches!(field.kind, Kind::Any),
-        Value::Object(map) => map.is_empty() && matches!(field.kind, Kind::Map(_)) && !field.always,
+        Value::Array(list) => list.is_empty() && !matches!(field.schema.kind, Kind::Any),
+        Value::Object(map) => map.is_empty() && matches!(field.schema.kind, Kind::Map(_)) && !field.always,
     }
 }
 

@@ -65,14 +65,34 @@ pub(crate) fn init(pod: &Pod<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>)
 
 /// Fields that an ephemeral container may have.
 const EPHEMERAL_FIELDS: [&str; 17] = [
-    "name", "image", "command", "args", "workingDir", "env", "envFrom", "volumeMounts", "volumeDevices",
-    "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce",
-    "tty", "targetContainerName",
+    "name",
+    "image",
+    "command",
+    "args",
+    "workingDir",
+    "env",
+    "envFrom",
+    "volumeMounts",
+    "volumeDevices",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "imagePullPolicy",
+    "securityContext",
+    "stdin",
+    "stdinOnce",
+    "tty",
+    "targetContainerName",
 ];
 
 /// The fields of a container in the order in which forbidden ones are reported.
 const CONTAINER_FIELDS: [&str; 8] = [
-    "ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe", "readinessProbe",
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
     "startupProbe",
 ];
 

@@ -107,8 +107,15 @@ fn key_selector(selector: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>)
 
 /// Fields of the pod that an environment variable can show, sorted.
 pub(crate) const ENV_FIELDS: [&str; 9] = [
-    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-    "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
 ];
 
 /// Fields of the pod that a file can show, sorted.
@@ -117,7 +124,12 @@ pub(crate) const VOLUME_FIELDS: [&str; 5] =
 
 /// Fields of a pod that the downward API knows at all.
 const KNOWN_FIELDS: [&str; 6] = [
-    "metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase", "spec.host",
+    "metadata.annotations",
+    "metadata.labels",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "status.phase",
+    "spec.host",
 ];
 
 /// A reference to a field of the pod.
@@ -130,9 +142,10 @@ pub(crate) fn field_ref(selector: &Value, allowed: &[&str], path: &Path<'_>, err
         }
     }
     let field_path = path.child("fieldPath");
-    let subscripted = field.strip_suffix(']').and_then(|field| field.split_once("['")).map(|(base, rest)| {
-        (base, rest.strip_suffix('\'').unwrap_or(rest))
-    });
+    let subscripted = field
+        .strip_suffix(']')
+        .and_then(|field| field.split_once("['"))
+        .map(|(base, rest)| (base, rest.strip_suffix('\'').unwrap_or(rest)));
     let trouble = if version != "v1" {
         Some(format!("unsupported pod version: {version}"))
     } else if let Some((base, _)) = subscripted {
@@ -163,12 +176,15 @@ pub(crate) fn field_ref(selector: &Value, allowed: &[&str], path: &Path<'_>, err
 }
 
 const RESOURCE_FIELDS: [&str; 6] = [
-    "limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
     "requests.memory",
 ];
 
-const DIVISORS: [&str; 13] =
-    ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
+const DIVISORS: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 
 /// A reference to a resource of a container; in a volume the container must be named.
 pub(crate) fn resource_field(selector: &Value, volume: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {

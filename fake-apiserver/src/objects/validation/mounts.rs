@@ -112,8 +112,7 @@ pub(crate) fn devices(pod: &Pod<'_>, container: &Value, parent: &Path<'_>, error
         match pod.volume(name) {
             Some(volume) => {
                 if object(volume, "persistentVolumeClaim").is_none() && object(volume, "ephemeral").is_none() {
-                    let detail =
-                        "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
+                    let detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                     errors.push(FieldError::invalid_str(&name_path, name, detail));
                 }
             }

@@ -32,10 +32,26 @@ fn is_standard_container(name: &str) -> bool {
 fn is_standard(name: &str) -> bool {
     matches!(
         name,
-        "cpu" | "memory" | "ephemeral-storage" | "storage" | "requests.cpu" | "requests.memory" | "requests.storage"
-            | "requests.ephemeral-storage" | "limits.cpu" | "limits.memory" | "limits.ephemeral-storage" | "pods"
-            | "resourcequotas" | "services" | "replicationcontrollers" | "secrets" | "configmaps"
-            | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers"
+        "cpu"
+            | "memory"
+            | "ephemeral-storage"
+            | "storage"
+            | "requests.cpu"
+            | "requests.memory"
+            | "requests.storage"
+            | "requests.ephemeral-storage"
+            | "limits.cpu"
+            | "limits.memory"
+            | "limits.ephemeral-storage"
+            | "pods"
+            | "resourcequotas"
+            | "services"
+            | "replicationcontrollers"
+            | "secrets"
+            | "configmaps"
+            | "persistentvolumeclaims"
+            | "services.nodeports"
+            | "services.loadbalancers"
     ) || is_huge_page(name)
         || name.starts_with("requests.hugepages-")
 }

@@ -81,9 +81,9 @@ fn is_sysctl(name: &str) -> bool {
         let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         edge(bytes.first())
             && edge(bytes.last())
-            && bytes.iter().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
-            })
+            && bytes
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
     };
     name.len() <= 253 && name.split(['.', '/']).all(word)
 }

@@ -15,25 +15,56 @@ const FILE_MODE: &str = "must be a number between 0 and 0777 (octal), both inclu
 
 /// Sources in the order in which the apiserver looks at them; the second name is the one it prints for a second source.
 const SOURCES: [(&str, &str); 29] = [
-    ("emptyDir", "emptyDir"), ("hostPath", "hostPath"), ("gitRepo", "gitRepo"),
-    ("gcePersistentDisk", "gcePersistentDisk"), ("awsElasticBlockStore", "awsElasticBlockStore"),
-    ("secret", "secret"), ("nfs", "nfs"), ("iscsi", "iscsi"), ("glusterfs", "glusterfs"), ("flocker", "flocker"),
-    ("persistentVolumeClaim", "persistentVolumeClaim"), ("rbd", "rbd"), ("cinder", "cinder"), ("cephfs", "cephFS"),
-    ("quobyte", "quobyte"), ("downwardAPI", "downwarAPI"), ("fc", "fc"), ("flexVolume", "flexVolume"),
-    ("configMap", "configMap"), ("azureFile", "azureFile"), ("vsphereVolume", "vsphereVolume"),
-    ("photonPersistentDisk", "photonPersistentDisk"), ("portworxVolume", "portworxVolume"),
-    ("azureDisk", "azureDisk"), ("storageos", "storageos"), ("projected", "projected"), ("scaleIO", "scaleIO"),
-    ("csi", "csi"), ("ephemeral", "ephemeral"),
+    ("emptyDir", "emptyDir"),
+    ("hostPath", "hostPath"),
+    ("gitRepo", "gitRepo"),
+    ("gcePersistentDisk", "gcePersistentDisk"),
+    ("awsElasticBlockStore", "awsElasticBlockStore"),
+    ("secret", "secret"),
+    ("nfs", "nfs"),
+    ("iscsi", "iscsi"),
+    ("glusterfs", "glusterfs"),
+    ("flocker", "flocker"),
+    ("persistentVolumeClaim", "persistentVolumeClaim"),
+    ("rbd", "rbd"),
+    ("cinder", "cinder"),
+    ("cephfs", "cephFS"),
+    ("quobyte", "quobyte"),
+    ("downwardAPI", "downwarAPI"),
+    ("fc", "fc"),
+    ("flexVolume", "flexVolume"),
+    ("configMap", "configMap"),
+    ("azureFile", "azureFile"),
+    ("vsphereVolume", "vsphereVolume"),
+    ("photonPersistentDisk", "photonPersistentDisk"),
+    ("portworxVolume", "portworxVolume"),
+    ("azureDisk", "azureDisk"),
+    ("storageos", "storageos"),
+    ("projected", "projected"),
+    ("scaleIO", "scaleIO"),
+    ("csi", "csi"),
+    ("ephemeral", "ephemeral"),
 ];
 
 /// Texts that a source cannot do without.
 const REQUIRED: [(&str, &[&str]); 17] = [
-    ("gitRepo", &["repository"]), ("gcePersistentDisk", &["pdName"]), ("awsElasticBlockStore", &["volumeID"]),
-    ("secret", &["secretName"]), ("nfs", &["server", "path"]), ("iscsi", &["targetPortal", "iqn"]),
-    ("glusterfs", &["endpoints", "path"]), ("persistentVolumeClaim", &["claimName"]), ("rbd", &["image"]),
-    ("cinder", &["volumeID"]), ("flexVolume", &["driver"]), ("configMap", &["name"]),
-    ("azureFile", &["secretName", "shareName"]), ("vsphereVolume", &["volumePath"]),
-    ("photonPersistentDisk", &["pdID"]), ("portworxVolume", &["volumeID"]), ("azureDisk", &["diskName", "diskURI"]),
+    ("gitRepo", &["repository"]),
+    ("gcePersistentDisk", &["pdName"]),
+    ("awsElasticBlockStore", &["volumeID"]),
+    ("secret", &["secretName"]),
+    ("nfs", &["server", "path"]),
+    ("iscsi", &["targetPortal", "iqn"]),
+    ("glusterfs", &["endpoints", "path"]),
+    ("persistentVolumeClaim", &["claimName"]),
+    ("rbd", &["image"]),
+    ("cinder", &["volumeID"]),
+    ("flexVolume", &["driver"]),
+    ("configMap", &["name"]),
+    ("azureFile", &["secretName", "shareName"]),
+    ("vsphereVolume", &["volumePath"]),
+    ("photonPersistentDisk", &["pdID"]),
+    ("portworxVolume", &["volumeID"]),
+    ("azureDisk", &["diskName", "diskURI"]),
 ];
 
 /// `spec.volumes`; `pod_name` is empty for a template.
@@ -150,8 +181,7 @@ fn host_path(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
     path_no_backsteps(place, &path.child("path"), errors);
     let kind = text(source, "type");
-    let allowed =
-        ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+    let allowed = ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
     if !allowed.contains(&kind) {
         errors.push(FieldError::not_supported(&path.child("type"), kind, &allowed));
     }
