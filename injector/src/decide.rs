@@ -1,5 +1,7 @@
 //! Whether a pod is injected, and why: every rule that was looked at leaves a line.
 
+pub(crate) mod rules;
+
 use serde::Serialize;
 
 /// The outcome of looking at the rules.

@@ -6,6 +6,7 @@ use crate::cache::Cache;
 use crate::config::{self, Era, Parts, Settings};
 use crate::decide::Decision;
 use crate::legacy::Legacy;
+use crate::modern::Modern;
 use crate::patch::Operation;
 use crate::template;
 
@@ -106,7 +107,7 @@ impl Injector {
         let parts = Parts::read(settings)?;
         let era = parts.era;
         let engine: Box<dyn Engine> = match era {
-            Era::Modern => return Err(config::Error::content("inject config", "the modern era is not built yet")),
+            Era::Modern => Box::new(Modern::load(&parts)?),
             Era::SquareBrackets | Era::SingleTemplate => Box::new(Legacy::load(&parts)?),
         };
         Ok(Self { engine, era, cache: Cache::default() })

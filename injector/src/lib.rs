@@ -11,15 +11,22 @@
 mod cache;
 pub mod cli;
 pub mod config;
+mod data;
 pub mod decide;
 pub mod funcs;
 mod injector;
 mod legacy;
 pub mod mesh;
+mod modern;
+mod overlay;
 pub mod patch;
+mod pod;
+mod postprocess;
 mod review;
 pub mod serve;
+mod status;
 pub mod template;
+mod validate;
 
 pub use injector::{Error, Injected, Injector};
 pub use review::{Outcome, Reviewed};

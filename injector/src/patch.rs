@@ -1,5 +1,7 @@
 //! The patch: JSON Patch operations (RFC 6902), made from what was inserted where.
 
+pub(crate) mod diff;
+
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,0 +1,309 @@
+//! One injection, from the pod as sent to the pod as it shall be.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Modern, path};
+use crate::data::{self, Ids, PROXY_CONFIG, TemplateData, image, owner};
+use crate::funcs::Context;
+use crate::injector::Error;
+use crate::overlay;
+use crate::pod::{self, INIT, PROXY, VALIDATION};
+use crate::postprocess::{self, order};
+use crate::status::{self, OVERRIDES, Overrides, Status};
+use crate::validate;
+
+/// What one injection starts from.
+pub(super) struct Pass<'a> {
+    pub(super) object: &'a Value,
+    /// The pod's namespace.
+    pub(super) namespace: &'a str,
+    pub(super) identity: Identity<'a>,
+    pub(super) revision: &'a str,
+    /// Variables from the URL.
+    pub(super) variables: Vec<(String, String)>,
+}
+
+/// Where a pod's workload is known from.
+pub(super) enum Identity<'a> {
+    /// The pod's own references.
+    Pod { request_namespace: &'a str },
+    /// The object around the pod template in a file.
+    Owner { kind: Cow<'a, str>, api_version: Cow<'a, str>, name: Cow<'a, str>, namespace: Cow<'a, str> },
+}
+
+impl Modern {
+    /// Injects a pod whose decision is yes; returns the whole pod.
+    pub(super) fn inject(&self, pass: Pass<'_>, warnings: &mut Vec<String>) -> Result<Value, Error> {
+        let annotations = pod::strings(pass.object, "annotations");
+        let policy = pass.object.pointer("/spec/dnsPolicy").and_then(Value::as_str);
+        if let Some(policy) = policy.filter(|p| !p.is_empty() && *p != "ClusterFirst") {
+            warnings.push(format!(
+                "dnsPolicy is {policy:?}: names of services may not resolve in the proxy, which needs ClusterFirst"
+            ));
+        }
+        validate::annotations(annotations).map_err(Error::Annotations)?;
+        let templates = self.templates_of(annotations)?;
+        let status = Status::of(pass.object);
+        let overrides = Overrides::of(pass.object);
+        let mut target = pass.object.clone();
+        if self.environment.openshift {
+            drop_default_ids(&mut target);
+        }
+        let target_before = self.environment.openshift.then(|| target.clone());
+        let original = target_before.as_ref().unwrap_or(pass.object);
+
+        let agent_port = postprocess::status_port(&self.mesh).to_string();
+        let mut view = status::before_injection(original, status.as_ref(), &overrides, &agent_port);
+        if view.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().is_empty()
+            && !pass.namespace.is_empty()
+            && let Some(metadata) = pod::object_mut(view.to_mut(), "metadata")
+        {
+            metadata.insert("namespace".to_owned(), pass.namespace.into());
+        }
+        let labels = pod::strings(&view, "labels");
+        let variables = self.variables(&pass, labels);
+        let network =
+            variables.iter().find(|(k, _)| k == path::NETWORK).map(|(_, v)| v.clone()).filter(|n| !n.is_empty());
+        let proxy_config = data::proxy_config(
+            &self.mesh,
+            &self.proxy_configs,
+            pass.namespace,
+            labels,
+            pod::text(annotations, PROXY_CONFIG),
+        )
+        .map_err(|e| Error::Annotations(format!("{PROXY_CONFIG}: {e}")))?;
+        let node = pass.object.pointer("/spec/nodeName").and_then(Value::as_str).filter(|n| !n.is_empty());
+        let native = self.cluster.native(self.environment.native_sidecars, node);
+
+        let (template_pod, merged) = self.render(&pass, &view, &proxy_config, native, &templates, target)?;
+        let mut target = merged;
+        let users = reapply(&mut target, &template_pod, original, status.as_ref(), &overrides)?;
+        adjust_ids(&mut target, &template_pod, &users, tproxy(annotations, &proxy_config));
+        if status.is_none()
+            && overrides.is_empty()
+            && !users.is_empty()
+            && let Some(annotations) = pod::strings_mut(&mut target, "annotations")
+        {
+            let text = serde_json::to_string(&users).unwrap_or_default();
+            annotations.insert(OVERRIDES.to_owned(), text.into());
+        }
+        let again = status.is_some();
+        let settings = postprocess::Settings {
+            mesh: &self.mesh,
+            values: &self.values,
+            proxy_config: &proxy_config,
+            environment: &variables,
+            network: network.as_deref(),
+            revision: if pass.revision.is_empty() { "default" } else { pass.revision },
+            injected_annotations: &self.injected_annotations,
+            again,
+        };
+        postprocess::run(&mut target, &template_pod, &settings, warnings)?;
+        if again {
+            order::keep(&mut target, original);
+        }
+        Ok(target)
+    }
+
+    /// The URL's variables with the cluster and the network from where they are known.
+    fn variables(&self, pass: &Pass<'_>, labels: &Map<String, Value>) -> Vec<(String, String)> {
+        let mut all: BTreeMap<String, String> = pass.variables.iter().cloned().collect();
+        let value = |pointer: &str| self.values.pointer(pointer).and_then(Value::as_str).filter(|s| !s.is_empty());
+        let defaults =
+            [(path::CLUSTER, value("/global/multiCluster/clusterName")), (path::NETWORK, value("/global/network"))];
+        for (name, value) in defaults {
+            if let (Some(value), false) = (value, all.contains_key(name)) {
+                all.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        if let Some(network) = pod::text(labels, "topology.istio.io/network").filter(|n| !n.is_empty()) {
+            all.insert(path::NETWORK.to_owned(), network.to_owned());
+        }
+        all.into_iter().collect()
+    }
+
+    /// Renders the templates and lays each over an empty pod and over the target.
+    fn render(
+        &self,
+        pass: &Pass<'_>,
+        view: &Value,
+        proxy_config: &Value,
+        native: bool,
+        templates: &[&crate::template::Template],
+        target: Value,
+    ) -> Result<(Value, Value), Error> {
+        let annotations = pod::strings(view, "annotations");
+        let empty = Value::Object(Map::new());
+        let metadata = view.get("metadata").unwrap_or(&empty);
+        let spec = view.get("spec").unwrap_or(&empty);
+        let (owner, deployment_namespace) = match &pass.identity {
+            Identity::Pod { request_namespace } => {
+                (owner::identify(metadata, pod::strings(view, "labels")), *request_namespace)
+            }
+            Identity::Owner { kind, api_version, name, namespace } => (
+                owner::Identity { kind: kind.clone(), api_version: api_version.clone(), name: name.clone() },
+                &**namespace,
+            ),
+        };
+        let kind = pod::text(annotations, "sidecar.istio.io/proxyImageType").filter(|k| !k.is_empty());
+        let configured = proxy_config.pointer("/image/imageType").and_then(Value::as_str).filter(|k| !k.is_empty());
+        let variant = self.values.pointer("/global/variant").and_then(Value::as_str).unwrap_or_default();
+        let name = |key: &str| self.values.pointer(&format!("/global/{key}/image")).and_then(Value::as_str);
+        let data = TemplateData {
+            owner,
+            deployment_namespace,
+            metadata,
+            spec,
+            proxy_config,
+            mesh_config: &self.mesh,
+            values: &self.values,
+            revision: pass.revision,
+            native_sidecars: native,
+            proxy_image: image::url(&self.values, name("proxy"), kind.or(configured).unwrap_or(variant)),
+            proxy_init_image: image::url(&self.values, name("proxy_init"), kind.unwrap_or(variant)),
+            ids: if self.environment.openshift { self.cluster.openshift_ids(pass.namespace) } else { Ids::default() },
+            compliance_policy: &self.environment.compliance_policy,
+        };
+        let root = data.root();
+        let context = Context { environment: &self.environment.variables, render: None };
+        let native = match pod::text(annotations, "sidecar.istio.io/nativeSidecar") {
+            Some("true") => true,
+            Some("false") => false,
+            _ => native,
+        };
+        let mut template_pod = Value::Object(Map::new());
+        let mut target = target;
+        for template in templates {
+            let text = template.render(&root, &context)?;
+            let layer = overlay::parse(template.name(), &text)?;
+            template_pod = overlay::apply(template.name(), template_pod, layer.clone())?;
+            if native {
+                make_native(&mut target, &template_pod);
+            }
+            target = overlay::apply(template.name(), target, layer)?;
+        }
+        Ok((template_pod, target))
+    }
+}
+
+/// Moves the pod's proxy to the init containers if the template has it there.
+fn make_native(target: &mut Value, template_pod: &Value) {
+    if !pod::list(template_pod, "initContainers").iter().any(|c| pod::name(c) == PROXY) {
+        return;
+    }
+    let taken = pod::list_mut(target, "containers").and_then(|list| {
+        let at = list.iter().position(|c| pod::name(c) == PROXY)?;
+        Some(list.remove(at))
+    });
+    if let (Some(container), Some(spec)) = (taken, pod::object_mut(target, "spec")) {
+        match spec.get_mut("initContainers").and_then(Value::as_array_mut) {
+            Some(list) => list.push(container),
+            None => drop(spec.insert("initContainers".to_owned(), Value::Array(vec![container]))),
+        }
+    }
+}
+
+/// Whatever the user wrote in a container that the template also names wins over the template.
+///
+/// Returns the user's versions. They are also taken from the annotation that an earlier injection left, so that a second
+/// one comes to the same pod.
+fn reapply(
+    target: &mut Value,
+    template_pod: &Value,
+    original: &Value,
+    status: Option<&Status>,
+    overrides: &Overrides,
+) -> Result<Overrides, Error> {
+    let mut users = Overrides::default();
+    for key in ["containers", "initContainers"] {
+        for container in pod::list(template_pod, key) {
+            let name = pod::name(container);
+            let known = status.is_some_and(|s| s.names(name));
+            let in_pod = |k: &str| pod::list(original, k).iter().find(|c| pod::name(c) == name);
+            let of_pod =
+                || if key == "containers" { in_pod(key) } else { in_pod(key).or_else(|| in_pod("containers")) };
+            let found = overrides.get(name).or_else(|| if known { None } else { of_pod() });
+            let Some(user) = found else { continue };
+            let mut user = user.clone();
+            if let Some(object) = user.as_object_mut()
+                && object.get("image").and_then(Value::as_str) == Some("auto")
+            {
+                object.remove("image");
+            }
+            let merged = pod::list_mut(target, key).and_then(|l| l.iter_mut().find(|c| pod::name(c) == name));
+            if let Some(merged) = merged {
+                overlay::apply_container(merged, user.clone())?;
+            }
+            if key == "containers" { users.containers.push(user) } else { users.init_containers.push(user) }
+        }
+    }
+    Ok(users)
+}
+
+/// The user's ids for the proxy are also those that the redirection has to leave alone.
+fn adjust_ids(target: &mut Value, template_pod: &Value, users: &Overrides, tproxy: bool) {
+    let Some(context) = users.get(PROXY).and_then(|c| c.get("securityContext")) else { return };
+    let id = |key: &str| context.get(key).filter(|v| v.is_number()).cloned();
+    let (user, group) = (id("runAsUser"), id("runAsGroup"));
+    if user.is_none() && group.is_none() {
+        return;
+    }
+    if tproxy
+        && user.is_some()
+        && let Some(proxy) = pod::proxy_mut(target)
+        && let Some(context) = pod::object_mut(proxy, "securityContext")
+    {
+        context.insert("runAsUser".to_owned(), json!(0));
+    }
+    let has = |name: &str| pod::list(template_pod, "initContainers").iter().any(|c| pod::name(c) == name);
+    let cni = has(VALIDATION);
+    for container in pod::list_mut(target, "initContainers").into_iter().flatten() {
+        let name = pod::name(container);
+        if name != INIT && name != VALIDATION {
+            continue;
+        }
+        if cni
+            && name == VALIDATION
+            && let Some(context) = pod::object_mut(container, "securityContext")
+        {
+            context.extend(user.clone().map(|u| ("runAsUser".to_owned(), u)));
+            context.extend(group.clone().map(|g| ("runAsGroup".to_owned(), g)));
+        }
+        if let Some(user) = user.as_ref().and_then(Value::as_i64).filter(|u| *u != 0) {
+            let args = container.get_mut("args").and_then(Value::as_array_mut).into_iter().flatten();
+            let mut after_flag = false;
+            for arg in args {
+                if after_flag {
+                    *arg = user.to_string().into();
+                    break;
+                }
+                after_flag = arg.as_str() == Some("-u");
+            }
+        }
+    }
+}
+
+fn tproxy(annotations: &Map<String, Value>, proxy_config: &Value) -> bool {
+    let configured = proxy_config.get("interceptionMode").and_then(Value::as_str);
+    pod::text(annotations, "sidecar.istio.io/interceptionMode").or(configured) == Some("TPROXY")
+}
+
+/// OpenShift gives every container without an id the same one, which must not become the proxy's.
+///
+/// If the user's proxy has the id of the last application container, its ids are dropped.
+fn drop_default_ids(target: &mut Value) {
+    let user_of = |c: &Value| c.pointer("/securityContext/runAsUser").and_then(Value::as_i64);
+    let last = pod::list(target, "containers").iter().rfind(|c| pod::name(c) != PROXY).map(user_of);
+    let Some(last) = last else { return };
+    let Some(proxy) = pod::proxy_mut(target) else { return };
+    if user_of(proxy) != last {
+        return;
+    }
+    if let Some(context) = proxy.get_mut("securityContext").and_then(Value::as_object_mut) {
+        context.remove("runAsUser");
+        context.remove("runAsGroup");
+    }
+}

@@ -1,0 +1,189 @@
+//! From the pod as sent and the pod as it shall be to operations, list items told apart by their merge keys.
+//!
+//! Only what differs is touched: an item that stays in its place is compared with itself, an inserted item is one `add`
+//! at its place, however long the list. Cost is linear in what both pods hold (n log n in the length of a list whose
+//! items changed places).
+
+use std::collections::HashMap;
+
+use apimachinery::schema::{Kind, Type};
+use serde_json::{Map, Value};
+
+use super::{Operation, escape};
+
+/// The operations that turn `before` into `after`, both of type `ty`; in the order of the fields' names.
+pub(crate) fn diff(before: &Value, after: &Value, ty: &Type) -> Vec<Operation> {
+    let mut out = Vec::new();
+    if let (Value::Object(before), Value::Object(after)) = (before, after) {
+        object(before, after, Some(ty), &mut String::new(), &mut out);
+    } else if before != after {
+        out.push(Operation::Replace { path: String::new(), value: after.clone() });
+    }
+    out
+}
+
+/// Appends a token to the path while `f` runs.
+fn below<T>(path: &mut String, token: &str, f: impl FnOnce(&mut String) -> T) -> T {
+    let len = path.len();
+    path.push('/');
+    if token.contains(['~', '/']) {
+        path.push_str(&escape(token))
+    } else {
+        path.push_str(token)
+    }
+    let out = f(path);
+    path.truncate(len);
+    out
+}
+
+fn object(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    ty: Option<&Type>,
+    path: &mut String,
+    out: &mut Vec<Operation>,
+) {
+    for key in before.keys().filter(|k| !after.contains_key(*k)) {
+        below(path, key, |path| out.push(Operation::Remove { path: path.clone() }));
+    }
+    for (key, new) in after {
+        match before.get(key) {
+            None => below(path, key, |path| out.push(Operation::Add { path: path.clone(), value: new.clone() })),
+            Some(old) => {
+                let field = ty.and_then(|t| t.field(key));
+                below(path, key, |path| value(old, new, field.map(|f| (&f.kind, f.merge_key)), path, out));
+            }
+        }
+    }
+}
+
+fn value(
+    old: &Value,
+    new: &Value,
+    field: Option<(&Kind, Option<&'static str>)>,
+    path: &mut String,
+    out: &mut Vec<Operation>,
+) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let ty = match field {
+                Some((Kind::Object(ty), _)) => Some(ty.get()),
+                _ => None,
+            };
+            object(old, new, ty, path, out);
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            let item = match field {
+                Some((Kind::List(item), merge_key)) => Some((&**item, merge_key)),
+                _ => None,
+            };
+            if let Some((item, Some(key))) = item
+                && keyed_list(old, new, key, item, path, out)
+            {
+                return;
+            }
+            if old != new {
+                out.push(Operation::Replace { path: path.clone(), value: Value::Array(new.clone()) });
+            }
+        }
+        _ if old == new => {}
+        _ => out.push(Operation::Replace { path: path.clone(), value: new.clone() }),
+    }
+}
+
+/// Lists of items with unique keys; `false` if these are not.
+fn keyed_list(
+    old: &[Value],
+    new: &[Value],
+    key: &str,
+    item: &Kind,
+    path: &mut String,
+    out: &mut Vec<Operation>,
+) -> bool {
+    let Some(places) = places(old, key) else { return false };
+    if self::places(new, key).is_none() {
+        return false;
+    }
+    // For each new item: where it stood before.
+    let origin: Vec<Option<usize>> =
+        new.iter().map(|i| i.get(key).and_then(|k| places.get(&KeyRef(k)).copied())).collect();
+    let kept = longest_increasing(&origin);
+    let mut stays = vec![false; old.len()];
+    for place in kept.iter().filter_map(|n| origin.get(*n).copied().flatten()) {
+        if let Some(slot) = stays.get_mut(place) {
+            *slot = true;
+        }
+    }
+    for (i, _) in stays.iter().enumerate().rev().filter(|(_, stays)| !**stays) {
+        below(path, &i.to_string(), |path| out.push(Operation::Remove { path: path.clone() }));
+    }
+    let mut length = kept.len();
+    for (i, (new_item, origin)) in new.iter().zip(&origin).enumerate() {
+        let old_item = origin.filter(|p| stays.get(*p) == Some(&true)).and_then(|p| old.get(p));
+        match old_item {
+            Some(old_item) => {
+                below(path, &i.to_string(), |path| value(old_item, new_item, Some((item, None)), path, out));
+            }
+            None => {
+                let token = if i == length { "-".to_owned() } else { i.to_string() };
+                below(path, &token, |path| {
+                    out.push(Operation::Add { path: path.clone(), value: new_item.clone() });
+                });
+                length += 1;
+            }
+        }
+    }
+    true
+}
+
+/// A merge key's value, for hashing: a string or a number.
+#[derive(PartialEq, Eq)]
+struct KeyRef<'a>(&'a Value);
+
+impl std::hash::Hash for KeyRef<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self.0 {
+            Value::String(s) => s.hash(state),
+            Value::Number(n) => n.as_i64().hash(state),
+            _ => {}
+        }
+    }
+}
+
+/// Each key's place; `None` if an item has no key or two have the same.
+fn places<'a>(items: &'a [Value], key: &str) -> Option<HashMap<KeyRef<'a>, usize>> {
+    let mut out = HashMap::with_capacity(items.len());
+    for (i, item) in items.iter().enumerate() {
+        let key = item.get(key).filter(|k| k.is_string() || k.is_number())?;
+        if out.insert(KeyRef(key), i).is_some() {
+            return None;
+        }
+    }
+    Some(out)
+}
+
+/// Indices of a longest subsequence of increasing places: the items that need not be moved.
+fn longest_increasing(places: &[Option<usize>]) -> Vec<usize> {
+    // tails[l]: the index of the smallest last element of an increasing run of length l + 1.
+    let mut tails: Vec<(usize, usize)> = Vec::new();
+    let mut previous: Vec<Option<usize>> = vec![None; places.len()];
+    for (i, place) in places.iter().enumerate() {
+        let Some(place) = *place else { continue };
+        let at = tails.partition_point(|(p, _)| *p < place);
+        if let Some(slot) = previous.get_mut(i) {
+            *slot = at.checked_sub(1).and_then(|a| tails.get(a)).map(|(_, i)| *i);
+        }
+        match tails.get_mut(at) {
+            Some(tail) => *tail = (place, i),
+            None => tails.push((place, i)),
+        }
+    }
+    let mut out = Vec::with_capacity(tails.len());
+    let mut at = tails.last().map(|(_, i)| *i);
+    while let Some(i) = at {
+        out.push(i);
+        at = previous.get(i).copied().flatten();
+    }
+    out.reverse();
+    out
+}

@@ -1,0 +1,136 @@
+//! The annotation `sidecar.istio.io/status`: what an injection put into a pod; and what a pod looked like before one.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::pod;
+
+/// The annotation's name.
+pub(crate) const STATUS: &str = "sidecar.istio.io/status";
+/// The annotation that keeps the user's own version of injected containers.
+pub(crate) const OVERRIDES: &str = "proxy.istio.io/overrides";
+
+/// The names that an earlier injection put in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Status {
+    init_containers: Option<Vec<String>>,
+    containers: Option<Vec<String>>,
+}
+
+impl Status {
+    /// The status of a pod; `None` if there is none that can be read.
+    pub(crate) fn of(pod: &Value) -> Option<Self> {
+        serde_json::from_str(pod::text(pod::strings(pod, "annotations"), STATUS)?).ok()
+    }
+
+    /// Whether an earlier injection put this container in.
+    pub(crate) fn names(&self, container: &str) -> bool {
+        self.init_containers.iter().chain(&self.containers).flatten().any(|n| n == container)
+    }
+}
+
+/// The user's own version of injected containers.
+#[derive(Debug, Default, Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Overrides {
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
+    pub(crate) containers: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
+    pub(crate) init_containers: Vec<Value>,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
+    Ok(Option::<Vec<Value>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Overrides {
+    /// Those recorded in a pod's annotation; empty if there are none that can be read.
+    pub(crate) fn of(pod: &Value) -> Self {
+        let text = pod::text(pod::strings(pod, "annotations"), OVERRIDES);
+        text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.init_containers.is_empty()
+    }
+
+    /// The user's version of a container.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.containers.iter().chain(&self.init_containers).find(|c| pod::name(c) == name)
+    }
+}
+
+/// The status annotation's text: names in the order of the rendered pod, absent lists as null.
+pub(crate) fn annotation(template_pod: &Value, revision: &str) -> String {
+    let names = |key: &str| {
+        let list = pod::list(template_pod, key);
+        if list.is_empty() { Value::Null } else { list.iter().map(|i| Value::from(pod::name(i))).collect() }
+    };
+    format!(
+        r#"{{"initContainers":{},"containers":{},"volumes":{},"imagePullSecrets":{},"revision":{}}}"#,
+        names("initContainers"),
+        names("containers"),
+        names("volumes"),
+        names("imagePullSecrets"),
+        Value::from(revision),
+    )
+}
+
+/// The pod as a template should see it: without what an earlier injection put in.
+///
+/// A container that the user had under an injected name is there in the user's version and place.
+pub(crate) fn before_injection<'a>(
+    pod: &'a Value,
+    status: Option<&Status>,
+    overrides: &Overrides,
+    agent_port: &str,
+) -> Cow<'a, Value> {
+    if status.is_none() && overrides.is_empty() {
+        return Cow::Borrowed(pod);
+    }
+    let mut view = pod.clone();
+    if let Some(status) = status {
+        for key in ["containers", "initContainers"] {
+            let own = if key == "containers" { &overrides.containers } else { &overrides.init_containers };
+            let Some(list) = pod::list_mut(&mut view, key) else { continue };
+            list.retain_mut(|container| {
+                let name = pod::name(container).to_owned();
+                if !status.names(&name) {
+                    return true;
+                }
+                let Some(user) = own.iter().find(|c| pod::name(c) == name) else { return false };
+                *container = user.clone();
+                true
+            });
+        }
+        if let Some(annotations) = view.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            if pod::text(annotations, "prometheus.io/port") == Some(agent_port) {
+                for key in ["prometheus.io/port", "prometheus.io/scrape", "prometheus.io/path"] {
+                    annotations.remove(key);
+                }
+            }
+            annotations.remove(STATUS);
+        }
+    }
+    for (key, own) in [("containers", &overrides.containers), ("initContainers", &overrides.init_containers)] {
+        for user in own {
+            let present = |k: &str| pod::list(&view, k).iter().any(|c| pod::name(c) == pod::name(user));
+            if present("containers") || present("initContainers") {
+                continue;
+            }
+            if let Some(spec) = pod::object_mut(&mut view, "spec") {
+                let slot = spec.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+                if slot.is_null() {
+                    *slot = Value::Array(Vec::new());
+                }
+                if let Some(list) = slot.as_array_mut() {
+                    list.push(user.clone());
+                }
+            }
+        }
+    }
+    Cow::Owned(view)
+}
