@@ -6,6 +6,7 @@
 //! before a template asks for it, and Go's differences between structs, string maps and free-form maps are kept (an absent
 //! struct field is an error, an absent map key prints `<no value>`, `index` on a string map gives `""`).
 
+mod comments;
 mod compile;
 mod exec;
 pub mod format;

@@ -78,7 +78,7 @@ impl Modern {
         let node = pass.object.pointer("/spec/nodeName").and_then(Value::as_str).filter(|n| !n.is_empty());
         let native = self.cluster.native(self.environment.native_sidecars, node);
 
-        let (template_pod, merged) = self.render(&pass, &view, &proxy_config, native, &templates, target)?;
+        let (template_pod, merged) = self.render(&pass, &view, &proxy_config, native, &templates, target, warnings)?;
         let mut target = merged;
         let users = reapply(&mut target, &template_pod, original, status.as_ref(), &overrides)?;
         adjust_ids(&mut target, &template_pod, &users, tproxy(annotations, &proxy_config));
@@ -134,6 +134,7 @@ impl Modern {
         native: bool,
         templates: &[&crate::template::Template],
         target: Value,
+        warnings: &mut Vec<String>,
     ) -> Result<(Value, Value), Error> {
         let annotations = pod::strings(view, "annotations");
         let empty = Value::Object(Map::new());
@@ -178,14 +179,33 @@ impl Modern {
         let mut target = target;
         for template in templates {
             let text = template.render(&root, &context)?;
-            let layer = overlay::parse(template.name(), &text)?;
+            let mut layer = overlay::parse(template.name(), &text)?;
             template_pod = overlay::apply(template.name(), template_pod, layer.clone())?;
             if native {
                 make_native(&mut target, &template_pod);
             }
+            keep_sources(&target, &mut layer, warnings);
             target = overlay::apply(template.name(), target, layer)?;
         }
         Ok((template_pod, target))
+    }
+}
+
+/// A volume of the pod that has an injected name keeps its source: with two sources an apiserver would refuse the pod.
+fn keep_sources(target: &Value, layer: &mut Value, warnings: &mut Vec<String>) {
+    let source = |key: &String| key != "name";
+    for volume in pod::list_mut(layer, "volumes").into_iter().flatten() {
+        let name = pod::name(volume).to_owned();
+        let Some(own) = pod::list(target, "volumes").iter().find(|v| pod::name(v) == name) else { continue };
+        let (Some(own), Some(injected)) = (own.as_object(), volume.as_object_mut()) else { continue };
+        if injected.keys().any(|k| k.starts_with('$')) || !own.iter().any(|(k, v)| source(k) && !v.is_null()) {
+            continue;
+        }
+        let other = |key: &String| source(key) && own.get(key).is_none_or(Value::is_null);
+        if injected.keys().any(other) {
+            warnings.push(format!("volume {name:?} of the pod keeps its own source; the injected one is left out"));
+            injected.retain(|key, _| !other(key));
+        }
     }
 }
 
@@ -228,10 +248,9 @@ fn reapply(
             let found = overrides.get(name).or_else(|| if known { None } else { of_pod() });
             let Some(user) = found else { continue };
             let mut user = user.clone();
-            if let Some(object) = user.as_object_mut()
-                && object.get("image").and_then(Value::as_str) == Some("auto")
-            {
-                object.remove("image");
+            if let Some(object) = user.as_object_mut() {
+                object.retain(|key, value| !value.is_null() && !(key == "image" && value == "auto"));
+                object.entry("resources").or_insert_with(|| Value::Object(Map::new()));
             }
             let merged = pod::list_mut(target, key).and_then(|l| l.iter_mut().find(|c| pod::name(c) == name));
             if let Some(merged) = merged {

@@ -19,6 +19,10 @@ const RESERVED: [(i64, &str); 9] = [
     (15090, "Envoy's metrics, which are merged already"),
 ];
 
+/// Annotations whose meaning goes to the agent, by the names that Prometheus sees.
+const MERGED: [&str; 4] =
+    ["prometheus_io_scrape", "prometheus_io_path", "prometheus_io_port", "prometheus_istio_io_scrape_targets"];
+
 /// What the application said about its metrics.
 #[derive(Debug, Default, PartialEq)]
 struct Scrape {
@@ -49,8 +53,7 @@ pub(crate) fn merge(target: &mut Value, mesh: &Value, warnings: &mut Vec<String>
         pod::set_env(proxy, "ISTIO_PROMETHEUS_ANNOTATIONS", scrape.to_json());
     }
     if let Some(annotations) = pod::strings_mut(target, "annotations") {
-        annotations
-            .retain(|k, _| !["prometheus_io_scrape", "prometheus_io_path", "prometheus_io_port"].contains(&&*label(k)));
+        annotations.retain(|k, _| !MERGED.contains(&&*label(k)));
         for (key, value) in [("port", agent.as_str()), ("path", "/stats/prometheus"), ("scrape", "true")] {
             annotations.insert(format!("prometheus.io/{key}"), value.into());
         }

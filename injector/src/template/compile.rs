@@ -83,8 +83,9 @@ pub(super) enum Expr {
 }
 
 pub(super) fn compile(name: &str, text: &str, delimiters: (&str, &str)) -> Result<Program, Error> {
+    let plain = super::comments::without_comments(text, delimiters);
     let broken = |e: gotmpl::TemplateError| syntax_error(name, text, &e);
-    let parser = Parser::with_name(None, text, delimiters.0, delimiters.1).map_err(broken)?;
+    let parser = Parser::with_name(None, &plain, delimiters.0, delimiters.1).map_err(broken)?;
     let (tree, defines) = parser.parse().map_err(broken)?;
     // As in Go, an empty definition never replaces another one.
     let mut index: BTreeMap<&str, usize> = BTreeMap::new();

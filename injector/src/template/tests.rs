@@ -117,3 +117,15 @@ fn numbers_of_free_values_print_as_go_prints_floats() {
     let data = Value::fields(vec![("V", Value::free(&values))]);
     assert_eq!(ok("{{ range .V }}{{ . }};{{ end }}", &data), "15020;1.25;1e+06;0.5;true;<no value>;s;[1 a];map[k:2];");
 }
+
+#[test]
+fn a_comment_trims_only_the_side_that_asks_for_it() {
+    assert_eq!(ok("a {{- /* x */}}\n b", &Value::Nil), "a\n b");
+    assert_eq!(ok("a {{/* x\n */ -}}\n b", &Value::Nil), "a b");
+    assert_eq!(
+        ok("a{{/**/}}b{{ `{{/* no */}}` }}{{ \"{{/* \\\" no */}}\" }}", &Value::Nil),
+        "ab{{/* no */}}{{/* \" no */}}"
+    );
+    let error = Template::parse("t", "{{/* a\n\n */}}\n{{ nope }}", ("{{", "}}")).unwrap_err();
+    assert_eq!(error.line, 4, "{error}");
+}
