@@ -7,6 +7,8 @@
 //! ```
 
 pub mod admission;
+#[allow(dead_code, reason = "the server that starts them lands next")]
+mod controllers;
 #[allow(dead_code, reason = "the verbs that use it land next")]
 mod objects;
 #[allow(dead_code, reason = "the verbs that use it land next")]
