@@ -15,6 +15,7 @@ mod data;
 pub mod decide;
 pub mod funcs;
 mod injector;
+pub mod kube;
 mod legacy;
 pub mod mesh;
 mod modern;

@@ -26,9 +26,10 @@ impl Status {
         serde_json::from_str(pod::text(pod::strings(pod, "annotations"), STATUS)?).ok()
     }
 
-    /// Whether an earlier injection put this container in.
-    pub(crate) fn names(&self, container: &str) -> bool {
-        self.init_containers.iter().chain(&self.containers).flatten().any(|n| n == container)
+    /// Whether an earlier injection put this container into that list (`containers` or `initContainers`).
+    pub(crate) fn names(&self, list: &str, container: &str) -> bool {
+        let names = if list == "containers" { &self.containers } else { &self.init_containers };
+        names.iter().flatten().any(|n| n == container)
     }
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn before_injection<'a>(
             let Some(list) = pod::list_mut(&mut view, key) else { continue };
             list.retain_mut(|container| {
                 let name = pod::name(container).to_owned();
-                if !status.names(&name) {
+                if !status.names(key, &name) {
                     return true;
                 }
                 let Some(user) = own.iter().find(|c| pod::name(c) == name) else { return false };

@@ -241,7 +241,7 @@ fn reapply(
     for key in ["containers", "initContainers"] {
         for container in pod::list(template_pod, key) {
             let name = pod::name(container);
-            let known = status.is_some_and(|s| s.names(name));
+            let known = status.is_some_and(|s| s.names(key, name));
             let in_pod = |k: &str| pod::list(original, k).iter().find(|c| pod::name(c) == name);
             let of_pod =
                 || if key == "containers" { in_pod(key) } else { in_pod(key).or_else(|| in_pod("containers")) };

@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 use apimachinery::schema;
 use serde_json::{Map, Value as Json};
 
-use super::format::go_float;
 use crate::mesh::shape::{Kind as ProtoKind, Message};
 
 /// A template's value. Cloning never copies a pod.
@@ -469,14 +468,5 @@ fn known_kind(value: &Json, kind: &schema::Kind) -> Json {
         (schema::Kind::Object(inner), _) => known(value, inner.get()),
         (schema::Kind::List(item), Json::Array(items)) => items.iter().map(|i| known_kind(i, item)).collect(),
         _ => value.clone(),
-    }
-}
-
-/// Numbers print as Go prints them; used by equality of mixed values in sprig's functions.
-pub(crate) fn number_text(value: &Value<'_>) -> Option<String> {
-    match value {
-        Value::Int(i) => Some(i.to_string()),
-        Value::Float(f) => Some(go_float(*f)),
-        _ => None,
     }
 }
