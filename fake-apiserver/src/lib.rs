@@ -6,11 +6,18 @@
 //!              └──────► store        objects, resourceVersions, watch history
 //! ```
 
+pub use error::Error;
+
 pub mod admission;
 #[allow(dead_code, reason = "the server that starts them lands next")]
 mod controllers;
 #[allow(dead_code, reason = "the verbs that use it land next")]
 mod objects;
+#[allow(dead_code, reason = "the verbs that use it land next")]
+mod auth;
+mod error;
+#[allow(dead_code, reason = "the verbs that use it land next")]
+mod http;
 #[allow(dead_code, reason = "the verbs that use it land next")]
 mod random;
 #[allow(dead_code, reason = "the verbs that use it land next")]

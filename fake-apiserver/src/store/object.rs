@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub(crate) struct Object {
     key: Arc<str>,
-    value: Value,
+    value: Arc<Value>,
     revision: u64,
     json: OnceLock<Bytes>,
 }
@@ -21,7 +21,7 @@ impl Object {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
         }
-        Object { key, value, revision, json: OnceLock::new() }
+        Object { key, value: Arc::new(value), revision, json: OnceLock::new() }
     }
 
     /// `namespace/name`, or the name of a cluster-scoped object.
@@ -34,6 +34,11 @@ impl Object {
         &self.value
     }
 
+    /// The same, shared.
+    pub(crate) fn shared(&self) -> Arc<Value> {
+        self.value.clone()
+    }
+
     /// The revision of the write that made it so; equals `metadata.resourceVersion`.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
@@ -41,7 +46,7 @@ impl Object {
 
     /// The object's JSON text; serialised once however many watchers and readers there are.
     pub(crate) fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(serde_json::to_vec(&self.value).unwrap_or_default())).clone()
+        self.json.get_or_init(|| Bytes::from(serde_json::to_vec(&*self.value).unwrap_or_default())).clone()
     }
 
     /// `metadata`, empty if there is none.
