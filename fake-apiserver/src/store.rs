@@ -177,8 +177,8 @@ impl Store {
         Ok(object)
     }
 
-    /// Removes the object if it is still at revision `read_at`. Watches see it with the revision of the removal; the answer is
-    /// the object as it was stored last.
+    /// Removes the object if it is still at revision `read_at`. Watches see it with the revision of the removal; so does the
+    /// object that is given back (`api-basics/watch-bookmarks`).
     pub(crate) fn delete(
         &self,
         table: &str,
@@ -186,23 +186,22 @@ impl Store {
         name: &str,
         read_at: u64,
     ) -> Result<Arc<Object>, WriteError> {
-        let key: Arc<str> = key(namespace, name).into();
+        let key = key(namespace, name);
         let mut inner = self.write();
         let revision = inner.revision + 1;
         let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
-        let stored = table.objects.get(&key).ok_or(WriteError::NotFound)?;
+        let stored = table.objects.get(key.as_str()).ok_or(WriteError::NotFound)?;
         if stored.revision() != read_at {
             return Err(WriteError::Changed(stored.clone()));
         }
         let previous = stored.clone();
-        table.objects.remove(&key);
-        let last = Arc::new(Object::new(key, previous.value().clone(), revision));
-        table.record(
-            Event { event_type: EventType::Deleted, object: last, previous: Some(previous.clone()), revision },
-            self.history,
-        );
+        table.objects.remove(key.as_str());
+        let last = Arc::new(previous.at(revision));
+        let event =
+            Event { event_type: EventType::Deleted, object: last.clone(), previous: Some(previous), revision };
+        table.record(event, self.history);
         inner.revision = revision;
-        Ok(previous)
+        Ok(last)
     }
 
     /// The events of a table after `revision`, oldest first.

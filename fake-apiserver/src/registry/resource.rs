@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 /// Group, version and kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Gvk {
@@ -113,6 +115,20 @@ pub(crate) struct Resource {
     /// The group, version and kind in which the table holds the objects.
     pub(crate) storage: Gvk,
     pub(crate) subresources: Vec<Subresource>,
+    /// Table columns of a custom resource; built-in kinds have theirs in a file.
+    pub(crate) columns: Option<Arc<Value>>,
+    /// Where the cells of those columns come from.
+    pub(crate) printer_columns: Vec<PrinterColumn>,
+}
+
+/// One of a custom resource definition's `additionalPrinterColumns`.
+#[derive(Clone, Debug)]
+pub(crate) struct PrinterColumn {
+    pub(crate) name: String,
+    /// `.spec.replicas`
+    pub(crate) path: String,
+    /// Whether the cell is shown as an age.
+    pub(crate) date: bool,
 }
 
 /// A subresource of a resource.
@@ -141,6 +157,11 @@ impl Resource {
     /// Whether its objects are kept (reviews and bindings are not).
     pub(crate) fn is_stored(&self) -> bool {
         self.verbs.contains(&Verb::Get) && !self.storage_version_hash.is_empty()
+    }
+
+    /// Where a custom column's cells come from.
+    pub(crate) fn column_path(&self, name: &str) -> Option<&PrinterColumn> {
+        self.printer_columns.iter().find(|column| column.name == name)
     }
 
     /// The subresource of that name.
@@ -216,6 +237,8 @@ pub(super) fn parse(line: &str) -> Option<Row> {
         table,
         storage,
         subresources: Vec::new(),
+        columns: None,
+        printer_columns: Vec::new(),
         gvk,
     }))
 }

@@ -24,6 +24,11 @@ impl Object {
         Object { key, value: Arc::new(value), revision, json: OnceLock::new() }
     }
 
+    /// The same object as if it had been written at another revision.
+    pub(crate) fn at(&self, revision: u64) -> Object {
+        Object::new(self.key.clone(), (*self.value).clone(), revision)
+    }
+
     /// `namespace/name`, or the name of a cluster-scoped object.
     pub(crate) fn key(&self) -> Arc<str> {
         self.key.clone()

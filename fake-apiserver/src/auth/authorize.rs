@@ -1,0 +1,60 @@
+//! Whether a user may do what a request asks for.
+
+use super::rbac::{Authorization, Decision, Query};
+use crate::admission::{Rejection, UserInfo};
+use crate::core::Core;
+use crate::http::path::RequestInfo;
+use crate::registry::errors;
+
+/// Refuses what the user may not do, with the apiserver's words.
+pub(crate) fn check(core: &Core, user: &UserInfo, info: &RequestInfo, path: &str) -> Result<(), Rejection> {
+    let query = Query {
+        verb: info.verb,
+        group: &info.group,
+        resource: &info.resource,
+        subresource: &info.subresource,
+        namespace: &info.namespace,
+        name: &info.name,
+        path: if info.is_resource { "" } else { path },
+    };
+    require(core, user, &query)
+}
+
+/// Refuses what the user may not do.
+pub(crate) fn require(core: &Core, user: &UserInfo, query: &Query<'_>) -> Result<(), Rejection> {
+    match decide(core, user, query) {
+        Decision::Allowed(_) => Ok(()),
+        Decision::NoOpinion => Err(refusal(user, query)),
+    }
+}
+
+/// What the authorizers say.
+pub(crate) fn decide(core: &Core, user: &UserInfo, query: &Query<'_>) -> Decision {
+    if user.groups.iter().any(|group| group == "system:masters") {
+        return Decision::Allowed(String::new());
+    }
+    match core.authorization {
+        Authorization::AlwaysAllow => Decision::Allowed(String::new()),
+        Authorization::Rbac => super::rbac::decide(core, user, query),
+    }
+}
+
+fn refusal(user: &UserInfo, query: &Query<'_>) -> Rejection {
+    if !query.path.is_empty() {
+        let message = format!("forbidden: User {:?} cannot {} path {:?}", user.username, query.verb, query.path);
+        return Rejection::new(403, "Forbidden", &message).with_details(serde_json::Map::new());
+    }
+    let resource = match query.subresource {
+        "" => query.resource.to_owned(),
+        subresource => format!("{}/{subresource}", query.resource),
+    };
+    let scope = match query.namespace {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace {namespace:?}"),
+    };
+    let why = format!(
+        "User {:?} cannot {} resource {resource:?} in API group {:?} {scope}",
+        user.username, query.verb, query.group
+    );
+    errors::forbidden(query.group, query.resource, query.name, &why)
+}

@@ -1,0 +1,35 @@
+//! One cluster: everything that a request needs, shared by all of them.
+
+mod admission_view;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use apimachinery::clock::Clock;
+
+use crate::admission::Chain;
+use crate::auth::Authority;
+use crate::auth::rbac::Authorization;
+use crate::auth::tokens::Tokens;
+use crate::random::Random;
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::trace::Log;
+
+/// The state of a cluster.
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) random: Random,
+    pub(crate) clock: Clock,
+    pub(crate) authority: Authority,
+    pub(crate) tokens: Tokens,
+    pub(crate) authorization: Authorization,
+    pub(crate) chain: Chain,
+    pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
+    pub(crate) traces: Log,
+}
+
+/// A cluster's state as the parts of the server hold it.
+pub(crate) type Shared = Arc<Core>;

@@ -1,0 +1,12 @@
+//! The listener and the way of a request through the server: who asks, what for, whether allowed, which verb, in which form.
+
+mod handler;
+mod negotiate;
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod respond;
+mod serve;
+
+pub(crate) use handler::{Peer, handle};
+pub(crate) use respond::{Body, partial};
+pub(crate) use serve::{Listener, bind};

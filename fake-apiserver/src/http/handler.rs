@@ -1,0 +1,267 @@
+//! One request: authentication, authorisation, the body, the verb, the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::Instant;
+
+use super::negotiate::{self, OBJECT_FORMATS};
+use super::path::RequestInfo;
+use super::query::{Query, decode};
+use super::respond::{self, Body, Shown};
+use crate::admission::{Rejection, UserInfo};
+use crate::auth::{Identity, authenticate, authorize};
+use crate::core::Shared;
+use crate::discovery;
+use crate::registry::call::Call;
+use crate::registry::{self, errors};
+
+/// The largest body that is read: 3 MiB, as kube-apiserver's default.
+const MAX_BODY: usize = 3 * 1024 * 1024;
+
+/// How long a request may take that does not say so itself.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is known of a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peer {
+    /// Whose client certificate was presented.
+    pub(crate) identity: Option<Arc<Identity>>,
+}
+
+/// Answers a request; never fails.
+pub(crate) async fn handle<B>(core: &Shared, peer: &Peer, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    let head = parts.method == Method::HEAD;
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let path = decode(parts.uri.path(), false);
+    let info = RequestInfo::parse(&parts.method, &path, query.flag("watch"));
+    let pretty = wants_pretty(&query, header(&parts.headers, USER_AGENT));
+    let mut response = match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body).await {
+        Ok(Answer::Shown(shown)) => respond::object(core, shown, pretty),
+        Ok(Answer::Plain(response)) => response,
+        Err(refused) => {
+            let mut response = respond::status(&refused.rejection, &refused.warnings, pretty);
+            if refused.by_filter {
+                respond::no_sniff(&mut response);
+            }
+            response
+        }
+    };
+    respond::common_headers(core, &mut response);
+    if head {
+        *response.body_mut() = respond::empty();
+    }
+    response
+}
+
+/// What a handler gives back.
+enum Answer {
+    /// An API object in the form that was negotiated.
+    Shown(Shown),
+    /// Anything else, complete.
+    Plain(Response<Body>),
+}
+
+/// A "no", with the warnings that go with it.
+struct Refused {
+    rejection: Rejection,
+    warnings: Vec<String>,
+    /// Refused before any handler saw it: such answers carry one more header (`api-basics/forbidden-create`).
+    by_filter: bool,
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Refused {
+        Refused { rejection, warnings: Vec::new(), by_filter: false }
+    }
+}
+
+fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+async fn answer<B>(
+    core: &Shared, peer: &Peer, method: &Method, headers: &HeaderMap, path: &str, info: &RequestInfo, query: Query, body: B,
+) -> Result<Answer, Refused>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let deadline = Instant::now() + timeout(&query)?;
+    let user = authenticate::user(core, peer.identity.as_deref(), header(headers, AUTHORIZATION))?;
+    let by_filter = |rejection| Refused { rejection, warnings: Vec::new(), by_filter: true };
+    let user = authenticate::impersonated(core, user, headers).map_err(by_filter)?;
+    authorize::check(core, &user, info, path).map_err(by_filter)?;
+    if !info.is_resource {
+        return Ok(Answer::Plain(discovery::serve(core, method, path, &query, headers)));
+    }
+    let call = match find(core, info)? {
+        Some((resource, subresource)) => Call {
+            verb: info.verb,
+            namespace: if resource.namespaced { info.namespace.clone() } else { String::new() },
+            resource,
+            subresource,
+            name: info.name.clone(),
+            query,
+            content_type: header(headers, CONTENT_TYPE).to_owned(),
+            user_agent: header(headers, USER_AGENT).to_owned(),
+            body: Bytes::new(),
+            user,
+            deadline,
+            warnings: Vec::new(),
+        },
+        None => return Ok(Answer::Plain(respond::page_not_found())),
+    };
+    if !registry::is_served(&call, info, method) {
+        return Err(errors::method_not_allowed().into());
+    }
+    let accepted = header(headers, ACCEPT);
+    let Some(accepted) = negotiate::accept((!accepted.is_empty()).then_some(accepted)) else {
+        return Err(errors::not_acceptable(OBJECT_FORMATS).into());
+    };
+    run(core, call, info, body, accepted).await
+}
+
+async fn run<B>(core: &Shared, mut call: Call, info: &RequestInfo, body: B, accepted: negotiate::Accepted) -> Result<Answer, Refused>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let long_running = call.verb == "watch";
+    call.body = read_body(body).await?;
+    let deadline = call.deadline;
+    let result = if long_running {
+        registry::serve(core, &mut call, info).await
+    } else {
+        match tokio::time::timeout_at(deadline, registry::serve(core, &mut call, info)).await {
+            Ok(result) => result,
+            Err(_) => return Ok(Answer::Plain(respond::timed_out())),
+        }
+    };
+    match result {
+        Ok(reply) => {
+            let resource = call.resource.clone();
+            let include = call.query.get("includeObject").to_owned();
+            Ok(Answer::Shown(Shown { reply, accepted, resource, subresource: call.subresource, include, warnings: call.warnings }))
+        }
+        Err(rejection) => Err(Refused { rejection, warnings: call.warnings, by_filter: false }),
+    }
+}
+
+/// The resource and subresource at a path. `None` is a group version that nobody serves: a plain 404.
+#[expect(clippy::type_complexity, reason = "the row and, if asked for, its sub-row")]
+fn find(
+    core: &Shared, info: &RequestInfo,
+) -> Result<Option<(Arc<registry::Resource>, Option<registry::Subresource>)>, Rejection> {
+    let kinds = core.registry.kinds();
+    let Some(resource) = kinds.find(&info.group, &info.version, &info.resource) else {
+        // A known group answers for its unknown versions and resources; an unknown group does not exist at all.
+        let known = kinds.group_versions.iter().any(|served| *served.group == *info.group);
+        return if known { Err(errors::no_such_resource()) } else { Ok(None) };
+    };
+    if info.subresource.is_empty() {
+        return Ok(Some((resource, None)));
+    }
+    match resource.subresource(&info.subresource).cloned() {
+        Some(subresource) => Ok(Some((resource, Some(subresource)))),
+        None => Err(errors::no_such_resource()),
+    }
+}
+
+/// `?timeout=`, at most what the server allows.
+fn timeout(query: &Query) -> Result<Duration, Rejection> {
+    let text = query.get("timeout");
+    if text.is_empty() {
+        return Ok(REQUEST_TIMEOUT);
+    }
+    match go_duration(text) {
+        Some(asked) if asked.is_zero() => Ok(REQUEST_TIMEOUT),
+        Some(asked) => Ok(asked.min(REQUEST_TIMEOUT)),
+        None => Err(Rejection::bad_request(&format!("invalid timeout specified in the request URL - time: invalid duration {text:?}"))),
+    }
+}
+
+/// A duration as Go writes them: `1s`, `1m30s`, `500ms`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    if rest == "0" {
+        return Some(total);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        rest = &rest[letters..];
+        total = total.checked_add(Duration::try_from_secs_f64(number * unit).ok()?)?;
+    }
+    Some(total)
+}
+
+async fn read_body<B>(body: B) -> Result<Bytes, Rejection>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let limited = std::pin::pin!(Limited::new(body, MAX_BODY));
+    match limited.collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let message = format!("Request entity too large: limit is {MAX_BODY}");
+            Err(Rejection::new(413, "RequestEntityTooLarge", &message).with_details(serde_json::Map::new()))
+        }
+        Err(error) => Err(Rejection::bad_request(&error.to_string())),
+    }
+}
+
+/// Whether JSON is indented: asked for, or a person seems to be reading (`api-basics/user-agent-curl`).
+fn wants_pretty(query: &Query, user_agent: &str) -> bool {
+    match query.find("pretty") {
+        Some(_) => query.flag("pretty"),
+        None => ["curl", "Wget", "Mozilla/5.0"].iter().any(|agent| user_agent.starts_with(agent)),
+    }
+}
+
+/// The user of calls that come from the process itself.
+pub(crate) fn local_user(user: &str, groups: &[&str]) -> UserInfo {
+    let groups = groups.iter().map(|&group| group.to_owned()).collect();
+    UserInfo { username: user.to_owned(), groups, ..UserInfo::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(go_duration("1.5s"), Some(Duration::from_millis(1500)));
+        assert_eq!(go_duration("500ms"), Some(Duration::from_millis(500)));
+        for bad in ["", "1", "s", "1x", "-1s"] {
+            assert_eq!(go_duration(bad), None, "{bad}");
+        }
+    }
+}

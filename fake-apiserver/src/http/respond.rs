@@ -1,0 +1,309 @@
+//! From an answer of the registry to bytes: the negotiated form, headers, streams.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::{Response, StatusCode};
+use http_body::Frame as BodyFrame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use serde_json::{Map, Value, json};
+
+use super::negotiate::{Accepted, Format, Shape};
+use crate::admission::Rejection;
+use crate::core::Shared;
+use crate::registry::call::{Content, List, Reply};
+use crate::registry::watch::{Frame, Watch};
+use crate::registry::{Resource, Subresource, convert};
+use crate::store::Object;
+use crate::table;
+
+/// A response body: bytes at once, or a stream of watch events.
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// An answer with all that its representation depends on.
+pub(crate) struct Shown {
+    pub(crate) reply: Reply,
+    pub(crate) accepted: Accepted,
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) subresource: Option<Subresource>,
+    /// The query's `includeObject`, for tables.
+    pub(crate) include: String,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A body without content.
+pub(crate) fn empty() -> Body {
+    Empty::new().boxed_unsync()
+}
+
+/// A body of these bytes.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+fn response(code: u16, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// JSON, indented for people.
+pub(crate) fn json_bytes(value: &impl serde::Serialize, pretty: bool) -> Vec<u8> {
+    let text = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
+    text.unwrap_or_default()
+}
+
+/// A JSON answer outside the API's objects.
+pub(crate) fn json(code: u16, value: &Value) -> Response<Body> {
+    response(code, "application/json", full(json_bytes(value, false)))
+}
+
+/// A plain text answer, as Go's `http.Error` gives it.
+pub(crate) fn text(code: u16, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = response(code, "text/plain; charset=utf-8", full(text));
+    no_sniff(&mut response);
+    response
+}
+
+/// What unknown paths get.
+pub(crate) fn page_not_found() -> Response<Body> {
+    text(404, "404 page not found\n")
+}
+
+/// The header of answers that no API handler gave.
+pub(crate) fn no_sniff(response: &mut Response<Body>) {
+    response.headers_mut().insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+}
+
+/// A "no".
+pub(crate) fn status(rejection: &Rejection, warnings: &[String], pretty: bool) -> Response<Body> {
+    let mut response = response(rejection.code, "application/json", full(json_bytes(&rejection.status, pretty)));
+    if let Some(seconds) = rejection.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    add_warnings(&mut response, warnings);
+    response
+}
+
+/// The request took longer than it may; the answer is as bare as the real one (`failure/client-timeout-shorter`).
+pub(crate) fn timed_out() -> Response<Body> {
+    let body = json!({
+        "metadata": {}, "status": "Failure", "message": "Timeout: request did not complete within the allotted timeout",
+        "reason": "Timeout", "details": {}, "code": 504,
+    });
+    response(504, "text/plain; charset=utf-8", full(json_bytes(&body, false)))
+}
+
+/// What every answer carries.
+pub(crate) fn common_headers(core: &Shared, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&core.random.uid()) {
+        headers.insert(HeaderName::from_static("audit-id"), id);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
+}
+
+fn add_warnings(response: &mut Response<Body>, warnings: &[String]) {
+    for warning in crate::admission::header_texts(warnings) {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
+/// An API object, list, Status or watch in the form that was negotiated.
+pub(crate) fn object(core: &Shared, shown: Shown, pretty: bool) -> Response<Body> {
+    let Shown { reply, accepted, resource, subresource, include, warnings } = shown;
+    let view = View { core: core.clone(), resource, subresource, shape: accepted.shape, include };
+    if let Shape::Table(_) = view.shape
+        && let Err(rejection) = table::check_include(&view.include)
+    {
+        return status(&rejection, &warnings, pretty);
+    }
+    let mut answer = match reply.content {
+        Content::Empty => {
+            let mut answer = Response::new(empty());
+            *answer.status_mut() = StatusCode::from_u16(reply.code).unwrap_or(StatusCode::NO_CONTENT);
+            answer
+        }
+        Content::Watch(watch) => watch_stream(view, watch),
+        content => {
+            let (content_type, bytes) = view.encode(&content, accepted.format, pretty);
+            response(reply.code, content_type, full(bytes))
+        }
+    };
+    add_warnings(&mut answer, &warnings);
+    answer
+}
+
+/// How a client sees objects: in the version of its path, whole, as metadata, or as table rows.
+struct View {
+    core: Shared,
+    resource: Arc<Resource>,
+    subresource: Option<Subresource>,
+    shape: Shape,
+    include: String,
+}
+
+impl View {
+    fn encode(&self, content: &Content, format: Format, pretty: bool) -> (&'static str, Bytes) {
+        if let (Content::Stored(object), Format::Json, Shape::Whole, false) = (content, format, self.shape, pretty)
+            && self.is_stored_version()
+        {
+            return ("application/json", object.json());
+        }
+        let value = match content {
+            Content::Stored(object) => self.one(object.value()),
+            Content::Value(value) => self.one(value),
+            Content::List(list) => self.list(list),
+            Content::Status(status) => status.clone(),
+            Content::Watch(_) | Content::Empty => Value::Null,
+        };
+        match format {
+            Format::Json => ("application/json", json_bytes(&value, pretty).into()),
+            Format::Yaml => ("application/yaml", apimachinery::yaml::to_string(&value).into()),
+        }
+    }
+
+    fn is_stored_version(&self) -> bool {
+        self.subresource.is_none() && self.resource.gvk == self.resource.storage
+    }
+
+    /// The object in the version that the client asked for.
+    fn convert(&self, value: &Value) -> Value {
+        if self.is_stored_version() || self.subresource.as_ref().is_some_and(|subresource| subresource.foreign) {
+            return value.clone();
+        }
+        convert::to_version(value, &self.resource.gvk)
+    }
+
+    fn one(&self, value: &Value) -> Value {
+        if value["kind"] == "Status" && value["apiVersion"] == "v1" {
+            return value.clone();
+        }
+        match self.shape {
+            Shape::Whole => self.convert(value),
+            Shape::Metadata(version) => partial(value, version),
+            Shape::Table(version) => {
+                let converted = self.convert(value);
+                let revision = value["metadata"]["resourceVersion"].clone();
+                let now = self.core.clock.now();
+                table::render(&self.resource, &[&converted], json!({"resourceVersion": revision}), version, &self.include, now, true)
+            }
+        }
+    }
+
+    fn list(&self, list: &List) -> Value {
+        let mut metadata = json!({"resourceVersion": list.revision.to_string()});
+        if let Some(token) = &list.continue_token {
+            metadata["continue"] = token.as_str().into();
+        }
+        if let Some(remaining) = list.remaining {
+            metadata["remainingItemCount"] = remaining.into();
+        }
+        match self.shape {
+            Shape::Table(version) => {
+                let converted: Vec<Value> = list.items.iter().map(|object| self.convert(object.value())).collect();
+                let objects: Vec<&Value> = converted.iter().collect();
+                table::render(&self.resource, &objects, metadata, version, &self.include, self.core.clock.now(), true)
+            }
+            Shape::Metadata(version) => {
+                let items: Vec<Value> = list.items.iter().map(|object| partial(object.value(), version)).collect();
+                json!({
+                    "kind": "PartialObjectMetadataList", "apiVersion": format!("meta.k8s.io/{version}"),
+                    "metadata": metadata, "items": items,
+                })
+            }
+            Shape::Whole => {
+                let items: Vec<Value> = list.items.iter().map(|object| bare(self.convert(object.value()))).collect();
+                json!({
+                    "kind": format!("{}List", self.resource.gvk.kind), "apiVersion": self.resource.gvk.api_version(),
+                    "metadata": metadata, "items": items,
+                })
+            }
+        }
+    }
+
+    /// One line of a watch.
+    fn event(&self, frame: &Frame, first: bool) -> Vec<u8> {
+        let (event_type, object) = match frame {
+            Frame::Event(event_type, object) => {
+                if self.shape == Shape::Whole && self.is_stored_version() {
+                    return raw_event(event_type, object);
+                }
+                let object = match self.shape {
+                    Shape::Table(version) => {
+                        let converted = self.convert(object.value());
+                        let metadata = json!({"resourceVersion": object.meta("resourceVersion")});
+                        let now = self.core.clock.now();
+                        table::render(&self.resource, &[&converted], metadata, version, &self.include, now, first)
+                    }
+                    _ => self.one(object.value()),
+                };
+                (*event_type, object)
+            }
+            Frame::Bookmark(revision, end) => {
+                let mut zero = convert::zero(&self.resource);
+                zero["metadata"]["resourceVersion"] = revision.to_string().into();
+                if *end {
+                    zero["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+                }
+                let object = match self.shape {
+                    Shape::Whole => zero,
+                    Shape::Metadata(version) => partial(&zero, version),
+                    Shape::Table(version) => {
+                        let metadata = json!({"resourceVersion": revision.to_string()});
+                        table::render(&self.resource, &[&zero], metadata, version, &self.include, self.core.clock.now(), first)
+                    }
+                };
+                ("BOOKMARK", object)
+            }
+            Frame::Error(status) => ("ERROR", status.clone()),
+        };
+        let mut line = json_bytes(&json!({"type": event_type, "object": object}), false);
+        line.push(b'\n');
+        line
+    }
+}
+
+/// An event whose object's JSON is shared with every other watcher.
+fn raw_event(event_type: &str, object: &Object) -> Vec<u8> {
+    let json = object.json();
+    let mut line = Vec::with_capacity(json.len() + 40);
+    line.extend_from_slice(b"{\"type\":\"");
+    line.extend_from_slice(event_type.as_bytes());
+    line.extend_from_slice(b"\",\"object\":");
+    line.extend_from_slice(&json);
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+fn watch_stream(view: View, watch: Watch) -> Response<Body> {
+    let events = stream::unfold((view, watch, true), |(view, mut watch, first)| async move {
+        let frame = watch.next().await?;
+        let line = view.event(&frame, first);
+        Some((Ok::<_, Infallible>(BodyFrame::data(Bytes::from(line))), (view, watch, false)))
+    });
+    response(200, "application/json", StreamBody::new(events).boxed_unsync())
+}
+
+/// List items carry neither kind nor apiVersion.
+fn bare(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    object
+}
+
+/// `PartialObjectMetadata` of an object.
+pub(crate) fn partial(object: &Value, version: &str) -> Value {
+    let metadata = object.get("metadata").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    json!({"kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata})
+}

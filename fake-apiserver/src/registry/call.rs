@@ -1,0 +1,79 @@
+//! A request for a resource on its way through the registry, and the answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Resource, Subresource};
+use crate::admission::{Rejection, UserInfo};
+use crate::http::query::Query;
+use crate::store::Object;
+
+/// A request for a resource.
+pub(crate) struct Call {
+    pub(crate) verb: &'static str,
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) subresource: Option<Subresource>,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) query: Query,
+    pub(crate) content_type: String,
+    pub(crate) user_agent: String,
+    pub(crate) body: Bytes,
+    pub(crate) user: UserInfo,
+    /// When the client's patience ends.
+    pub(crate) deadline: Instant,
+    /// Texts for `Warning` headers, in order.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Call {
+    /// Whether nothing is to be stored.
+    pub(crate) fn dry_run(&self) -> bool {
+        self.query.all("dryRun").any(|value| value == "All")
+    }
+
+    /// A 404 for the object that was named.
+    pub(crate) fn not_found(&self) -> Rejection {
+        Rejection::not_found(&self.resource.gvk.group, &self.resource.plural, &self.name)
+    }
+}
+
+/// An answer that is an object, a list or a Status; what the client sees of it is negotiated later.
+pub(crate) enum Content {
+    /// A stored object, in its storage version.
+    Stored(Arc<Object>),
+    /// An object that is not stored (yet), or is not to be shown as stored.
+    Value(Value),
+    /// A list.
+    List(List),
+    /// A Status: never shown as a table.
+    Status(Value),
+    /// A watch.
+    Watch(super::watch::Watch),
+    /// No body at all.
+    Empty,
+}
+
+/// Objects with what a list's metadata say.
+pub(crate) struct List {
+    pub(crate) items: Vec<Arc<Object>>,
+    pub(crate) revision: u64,
+    pub(crate) continue_token: Option<String>,
+    pub(crate) remaining: Option<usize>,
+}
+
+/// The answer to a call.
+pub(crate) struct Reply {
+    pub(crate) code: u16,
+    pub(crate) content: Content,
+}
+
+impl Reply {
+    /// 200 with this content.
+    pub(crate) fn ok(content: Content) -> Reply {
+        Reply { code: 200, content }
+    }
+}
