@@ -1,10 +1,12 @@
 //! One cluster: everything that a request needs, shared by all of them.
 
 mod admission_view;
+pub(crate) mod bootstrap;
+pub(crate) mod namespaces;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use apimachinery::clock::Clock;
 
@@ -29,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) chain: Chain,
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
     pub(crate) traces: Log,
+    /// Where the server listens, once it does.
+    pub(crate) address: OnceLock<SocketAddr>,
 }
 
 /// A cluster's state as the parts of the server hold it.

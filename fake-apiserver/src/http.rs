@@ -7,6 +7,6 @@ pub(crate) mod query;
 pub(crate) mod respond;
 mod serve;
 
-pub(crate) use handler::{Peer, handle};
-pub(crate) use respond::{Body, partial};
+pub(crate) use handler::{Peer, handle, local_user};
+pub(crate) use respond::partial;
 pub(crate) use serve::{Listener, bind};

@@ -6,21 +6,25 @@
 //!              └──────► store        objects, resourceVersions, watch history
 //! ```
 
-pub use error::Error;
-
 pub mod admission;
+mod auth;
+mod builder;
 #[allow(dead_code, reason = "the server that starts them lands next")]
 mod controllers;
-#[allow(dead_code, reason = "the verbs that use it land next")]
-mod objects;
-#[allow(dead_code, reason = "the verbs that use it land next")]
-mod auth;
+mod core;
+mod discovery;
 mod error;
-#[allow(dead_code, reason = "the verbs that use it land next")]
 mod http;
 #[allow(dead_code, reason = "the verbs that use it land next")]
+mod objects;
 mod random;
-#[allow(dead_code, reason = "the verbs that use it land next")]
 mod registry;
-#[allow(dead_code, reason = "the verbs that use it land next")]
 mod store;
+mod table;
+mod time;
+mod trace;
+
+pub use auth::rbac::Authorization;
+pub use builder::{Builder, FakeApiserver, Response};
+pub use error::Error;
+pub use trace::{Request, Requests};

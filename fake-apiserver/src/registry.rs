@@ -3,15 +3,40 @@
 //! `kinds.txt` has a row per resource and subresource; adding a kind is adding a row. Custom resource definitions add rows at
 //! run time. Behaviour that only one kind has is a hook named after it.
 
+mod admit;
+pub(crate) mod call;
+pub(crate) mod convert;
+mod crds;
+pub(crate) mod create;
+mod delete;
+pub(crate) mod errors;
+mod eviction;
+mod hooks;
+pub(crate) mod internal;
+mod meta;
+mod patch;
+mod read;
 mod resource;
+mod reviews;
+pub(crate) mod seam;
+mod selectors;
+mod services;
+mod subresources;
 #[cfg(test)]
 mod tests;
+mod update;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-#[allow(unused_imports, reason = "the verbs that use them land next")]
-pub(crate) use resource::{Gvk, Gvr, Resource, Subresource, Verb};
+use http::Method;
+
+use crate::admission::Rejection;
+use crate::core::Shared;
+use crate::http::path::RequestInfo;
+use call::{Call, Content, Reply};
+pub(crate) use resource::{Gvk, PrinterColumn, Resource, Subresource, Verb, api_version, qualified};
 
 const KINDS: &str = include_str!("registry/kinds.txt");
 
@@ -137,4 +162,73 @@ impl Kinds {
     pub(crate) fn same_storage<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Arc<Resource>> {
         self.all().filter(move |resource| &*resource.table == table)
     }
+}
+
+/// Whether the resource or subresource has the verb that method and path ask for.
+pub(crate) fn is_served(call: &Call, info: &RequestInfo, method: &Method) -> bool {
+    let named = !info.name.is_empty();
+    let connects = call.subresource.as_ref().is_some_and(|subresource| is_connecting(&subresource.name));
+    if connects {
+        return named && !matches!(*method, Method::HEAD);
+    }
+    let verb = match *method {
+        Method::GET if named => Verb::Get,
+        Method::GET if info.verb == "watch" => Verb::Watch,
+        Method::GET => Verb::List,
+        Method::POST => Verb::Create,
+        Method::PUT => Verb::Update,
+        Method::PATCH => Verb::Patch,
+        Method::DELETE if named => Verb::Delete,
+        Method::DELETE => Verb::DeleteCollection,
+        _ => return false,
+    };
+    let in_place = match verb {
+        Verb::Create => named == call.subresource.is_some(),
+        Verb::Update | Verb::Patch => named,
+        _ => true,
+    };
+    // Objects of a namespace are written in one; they are listed across all.
+    let scoped = match call.resource.namespaced {
+        true => !call.namespace.is_empty() || matches!(verb, Verb::List | Verb::Watch),
+        false => info.namespace.is_empty() || &*call.resource.plural == "namespaces",
+    };
+    let verbs = call.subresource.as_ref().map_or(&call.resource.verbs, |subresource| &subresource.verbs);
+    in_place && scoped && verbs.contains(&verb)
+}
+
+fn is_connecting(subresource: &str) -> bool {
+    matches!(subresource, "exec" | "attach" | "portforward" | "proxy")
+}
+
+/// Does what a call asks for.
+pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -> Result<Reply, Rejection> {
+    if let Some(subresource) = call.subresource.clone() {
+        let own_kind = subresource.gvk == call.resource.gvk && &*subresource.name != "log";
+        return match (own_kind, call.verb) {
+            _ if &*subresource.name == "log" => log(core, call),
+            (false, _) => Box::pin(subresources::serve(core, call, &subresource.name)).await,
+            (true, "get") => read::get(core, call),
+            (true, "update") => update::update(core, call).await,
+            (true, "patch") => patch::patch(core, call).await,
+            _ => Err(errors::method_not_allowed()),
+        };
+    }
+    match call.verb {
+        "get" => read::get(core, call),
+        "list" => read::list(core, call),
+        "watch" => watch::watch(core, call),
+        "create" if &*call.resource.plural == "bindings" => subresources::bind_by_name(core, call).await,
+        "create" => create::create(core, call).await,
+        "update" => update::update(core, call).await,
+        "patch" => patch::patch(core, call).await,
+        "delete" => delete::delete(core, call).await,
+        "deletecollection" => delete::delete_collection(core, call).await,
+        _ => Err(errors::method_not_allowed()),
+    }
+}
+
+/// Logs of a pod: nothing runs here, so there are none (`operations/log-not-admitted`).
+fn log(core: &Shared, call: &Call) -> Result<Reply, Rejection> {
+    read::get(core, call)?;
+    Ok(Reply { code: 204, content: Content::Empty })
 }

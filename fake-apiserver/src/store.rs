@@ -197,8 +197,7 @@ impl Store {
         let previous = stored.clone();
         table.objects.remove(key.as_str());
         let last = Arc::new(previous.at(revision));
-        let event =
-            Event { event_type: EventType::Deleted, object: last.clone(), previous: Some(previous), revision };
+        let event = Event { event_type: EventType::Deleted, object: last.clone(), previous: Some(previous), revision };
         table.record(event, self.history);
         inner.revision = revision;
         Ok(last)

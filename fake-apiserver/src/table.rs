@@ -13,14 +13,19 @@ use crate::admission::Rejection;
 use crate::http::partial;
 use crate::registry::Resource;
 
-static COLUMNS: LazyLock<HashMap<String, Arc<Value>>> =
-    LazyLock::new(|| serde_json::from_str::<HashMap<String, Value>>(include_str!("table/columns.json"))
-        .unwrap_or_default().into_iter().map(|(path, columns)| (path, Arc::new(columns))).collect());
+static COLUMNS: LazyLock<HashMap<String, Arc<Value>>> = LazyLock::new(|| {
+    serde_json::from_str::<HashMap<String, Value>>(include_str!("table/columns.json"))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(path, columns)| (path, Arc::new(columns)))
+        .collect()
+});
 
 /// The columns of kinds that have none of their own.
 static DEFAULT_COLUMNS: LazyLock<Arc<Value>> = LazyLock::new(|| {
     let config_maps = COLUMNS.get("/v1/configmaps").and_then(|columns| columns.as_array());
-    let pick = |name: &str| config_maps.and_then(|columns| columns.iter().find(|column| column["name"] == name)).cloned();
+    let pick =
+        |name: &str| config_maps.and_then(|columns| columns.iter().find(|column| column["name"] == name)).cloned();
     let mut age = pick("Age").unwrap_or_default();
     age["name"] = "Created At".into();
     age["type"] = "date".into();
@@ -40,14 +45,21 @@ pub(crate) fn check_include(include: &str) -> Result<(), Rejection> {
 /// A table of these objects. Rows carry the object's metadata unless `include` says otherwise; later events of a watch come
 /// without column definitions.
 pub(crate) fn render(
-    resource: &Resource, objects: &[&Value], metadata: Value, version: &str, include: &str, now: Timestamp, with_columns: bool,
+    resource: &Resource,
+    objects: &[&Value],
+    metadata: Value,
+    version: &str,
+    include: &str,
+    now: Timestamp,
+    with_columns: bool,
 ) -> Value {
     let columns = resource
         .columns
         .clone()
         .or_else(|| COLUMNS.get(&resource.gvr().to_string()).cloned())
         .unwrap_or_else(|| DEFAULT_COLUMNS.clone());
-    let names: Vec<&str> = columns.as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect();
+    let names: Vec<&str> =
+        columns.as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect();
     let rows: Vec<Value> = objects
         .iter()
         .map(|object| {
@@ -57,7 +69,11 @@ pub(crate) fn render(
                 "Object" => (*object).clone(),
                 _ => partial(object, version),
             };
-            if let Value::Null = shown { json!({"cells": cells, "object": null}) } else { json!({"cells": cells, "object": shown}) }
+            if let Value::Null = shown {
+                json!({"cells": cells, "object": null})
+            } else {
+                json!({"cells": cells, "object": shown})
+            }
         })
         .collect();
     let definitions = if with_columns { (*columns).clone() } else { Value::Null };
@@ -65,4 +81,11 @@ pub(crate) fn render(
         "kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
         "columnDefinitions": definitions, "rows": rows,
     })
+}
+
+/// How the API describes a column that every kind has.
+pub(crate) fn description(column: &str) -> &'static str {
+    let columns = COLUMNS.get("/v1/configmaps").and_then(|columns| columns.as_array());
+    let found = columns.and_then(|columns| columns.iter().find(|definition| definition["name"] == column));
+    found.and_then(|definition| definition["description"].as_str()).unwrap_or_default()
 }

@@ -27,12 +27,16 @@ pub(crate) fn user(core: &Core, certificate: Option<&Identity>, authorization: &
         let certified = UserInfo { username: identity.user.clone(), uid: String::new(), groups, extra };
         // A certificate is looked at first, so a token beside it does not matter, unless it is no good.
         return match bearer(authorization) {
-            Some(token) => core.tokens.authenticate(core, token, &[]).map(|_| certified).map_err(|_| errors::unauthorized()),
+            Some(token) => {
+                core.tokens.authenticate(core, token, &[]).map(|_| certified).map_err(|_| errors::unauthorized())
+            }
             None => Ok(certified),
         };
     }
     match bearer(authorization) {
-        Some(token) => core.tokens.authenticate(core, token, &[]).map(|verified| verified.user).map_err(|_| errors::unauthorized()),
+        Some(token) => {
+            core.tokens.authenticate(core, token, &[]).map(|verified| verified.user).map_err(|_| errors::unauthorized())
+        }
         None => Ok(anonymous()),
     }
 }
@@ -83,7 +87,9 @@ pub(crate) fn impersonated(core: &Core, user: UserInfo, headers: &HeaderMap) -> 
             extra.entry(key).or_default().push(value.to_owned());
         }
     }
-    if username != "system:anonymous" && !groups.iter().any(|group| group == AUTHENTICATED || group == "system:unauthenticated") {
+    if username != "system:anonymous"
+        && !groups.iter().any(|group| group == AUTHENTICATED || group == "system:unauthenticated")
+    {
         groups.push(AUTHENTICATED.to_owned());
     } else if username == "system:anonymous" && !groups.iter().any(|group| group == "system:unauthenticated") {
         groups.push("system:unauthenticated".to_owned());

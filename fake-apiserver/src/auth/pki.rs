@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -39,6 +39,8 @@ pub(crate) struct Identity {
 pub(crate) struct Credential {
     pub(crate) certificate: String,
     pub(crate) key: String,
+    /// SHA-256 of the certificate in lower-case hex.
+    pub(crate) fingerprint: String,
 }
 
 /// The certificate authority of one cluster.
@@ -57,7 +59,8 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "fake-apiserver-ca");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().map_err(failed("the authority's key"))?;
         let issuer = CertifiedIssuer::self_signed(params, key).map_err(failed("the authority's certificate"))?;
         Ok(Authority { issuer, issued: RwLock::default() })
@@ -85,7 +88,7 @@ impl Authority {
             fingerprint: hex(&digest),
         };
         self.issued.write().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::new(identity));
-        Ok(Credential { certificate: certificate.pem(), key: key.serialize_pem() })
+        Ok(Credential { certificate: certificate.pem(), key: key.serialize_pem(), fingerprint: hex(&digest) })
     }
 
     /// Whom a presented certificate stands for.
@@ -95,9 +98,11 @@ impl Authority {
 
     /// What the listener needs: the server's certificate, and client certificates asked for but not demanded.
     pub(crate) fn server_config(&self, listen: IpAddr) -> Result<ServerConfig, Error> {
-        let mut params = CertificateParams::new(SERVER_NAMES.map(str::to_owned)).map_err(failed("the server's names"))?;
+        let mut params =
+            CertificateParams::new(SERVER_NAMES.map(str::to_owned)).map_err(failed("the server's names"))?;
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
-        let mut addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]), IpAddr::from([10, 96, 0, 1])];
+        let mut addresses =
+            vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]), IpAddr::from([10, 96, 0, 1])];
         if !addresses.contains(&listen) {
             addresses.push(listen);
         }

@@ -125,7 +125,8 @@ fn covers(rule: &Value, query: &Query<'_>) -> bool {
         && any("resources", &|resource| {
             resource == "*" || resource == wanted || (!query.subresource.is_empty() && resource == of_any)
         })
-        && (rule["resourceNames"].as_array().is_none_or(Vec::is_empty) || any("resourceNames", &|name| name == query.name))
+        && (rule["resourceNames"].as_array().is_none_or(Vec::is_empty)
+            || any("resourceNames", &|name| name == query.name))
 }
 
 #[cfg(test)]
@@ -136,8 +137,10 @@ mod tests {
 
     #[test]
     fn rules_cover_what_they_say() {
-        let rule = json!({"verbs": ["get", "list"], "apiGroups": ["", "apps"], "resources": ["pods", "pods/log", "*/scale"]});
-        let query = |verb, group, resource, subresource| Query { verb, group, resource, subresource, ..Query::default() };
+        let rule =
+            json!({"verbs": ["get", "list"], "apiGroups": ["", "apps"], "resources": ["pods", "pods/log", "*/scale"]});
+        let query =
+            |verb, group, resource, subresource| Query { verb, group, resource, subresource, ..Query::default() };
         assert!(covers(&rule, &query("get", "", "pods", "")));
         assert!(covers(&rule, &query("get", "", "pods", "log")));
         assert!(covers(&rule, &query("get", "apps", "deployments", "scale")));

@@ -53,7 +53,13 @@ impl Tokens {
 
     /// A token for an account, valid for `seconds` from `now` (both in seconds since 1970).
     pub(crate) fn issue(
-        &self, core: &Core, namespace: &str, account: (&str, &str), audiences: &[String], bound: Option<&Bound>, now: i64,
+        &self,
+        core: &Core,
+        namespace: &str,
+        account: (&str, &str),
+        audiences: &[String],
+        bound: Option<&Bound>,
+        now: i64,
         seconds: i64,
     ) -> Option<String> {
         let (name, uid) = account;
@@ -81,14 +87,15 @@ impl Tokens {
     pub(crate) fn authenticate(&self, core: &Core, token: &str, audiences: &[String]) -> Result<Verified, String> {
         const INVALID: &str = "invalid bearer token";
         let claims = self.verify(token).ok_or(INVALID)?;
-        let now = core.clock.now().unix_seconds();
+        let now = crate::time::seconds(core.clock.now());
         if claims["exp"].as_i64().is_none_or(|end| end <= now) {
             return Err(format!("[{INVALID}, service account token has expired]"));
         }
         let meant_for: Vec<&str> = claims["aud"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let own = [ISSUER.to_owned()];
         let wanted = if audiences.is_empty() { &own[..] } else { audiences };
-        let matching: Vec<String> = wanted.iter().filter(|wanted| meant_for.contains(&wanted.as_str())).cloned().collect();
+        let matching: Vec<String> =
+            wanted.iter().filter(|wanted| meant_for.contains(&wanted.as_str())).cloned().collect();
         if matching.is_empty() {
             let quoted: Vec<String> = wanted.iter().map(|audience| format!("{audience:?}")).collect();
             let given: Vec<String> = meant_for.iter().map(|audience| format!("{audience:?}")).collect();
@@ -98,7 +105,9 @@ impl Tokens {
                 quoted.join(" ")
             ));
         }
-        let user = self.user(core, &claims).ok_or_else(|| format!("[{INVALID}, service account token has been invalidated]"))?;
+        let user = self
+            .user(core, &claims)
+            .ok_or_else(|| format!("[{INVALID}, service account token has been invalidated]"))?;
         Ok(Verified { user, audiences: matching })
     }
 
@@ -111,7 +120,8 @@ impl Tokens {
             return None;
         }
         let signature = BASE64.decode(signature).ok()?;
-        let public = ring::signature::UnparsedPublicKey::new(&ring::signature::ECDSA_P256_SHA256_FIXED, self.key.der_bytes());
+        let public =
+            ring::signature::UnparsedPublicKey::new(&ring::signature::ECDSA_P256_SHA256_FIXED, self.key.der_bytes());
         public.verify(text.as_bytes(), &signature).ok()?;
         serde_json::from_slice(&BASE64.decode(claims).ok()?).ok()
     }
@@ -129,7 +139,9 @@ impl Tokens {
         let mut extra = BTreeMap::new();
         let credential = format!("JTI={}", claims["jti"].as_str().unwrap_or_default());
         extra.insert(CREDENTIAL_ID.to_owned(), vec![credential]);
-        for (part, table, within) in [("pod", "pods", namespace), ("secret", "secrets", namespace), ("node", "nodes", "")] {
+        for (part, table, within) in
+            [("pod", "pods", namespace), ("secret", "secrets", namespace), ("node", "nodes", "")]
+        {
             if bound[part].is_object() {
                 let object = core.store.get(table, within, &text(part, "name"))?;
                 if object.meta("uid") != text(part, "uid") {
@@ -181,7 +193,8 @@ mod tests {
     fn signatures_verify_whatever_the_length_of_their_integers() {
         let tokens = Tokens::new().unwrap();
         for n in 0..200 {
-            let text = format!("{}.{}", BASE64.encode(r#"{"alg":"ES256"}"#), BASE64.encode(json!({"n": n}).to_string()));
+            let text =
+                format!("{}.{}", BASE64.encode(r#"{"alg":"ES256"}"#), BASE64.encode(json!({"n": n}).to_string()));
             let signature = raw_signature(&tokens.key.sign(text.as_bytes()).unwrap()).unwrap();
             let token = format!("{text}.{}", BASE64.encode(signature));
             assert_eq!(tokens.verify(&token).unwrap()["n"], n);

@@ -1,3 +1,95 @@
-//! `fake-apiserver`.
+//! `fake-apiserver`: a kube-apiserver for tests in any language.
 
-fn main() {}
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use fake_apiserver::{Authorization, FakeApiserver};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A kube-apiserver in one small process, for trying admission webhooks: it keeps everything in memory, starts in
+/// milliseconds and calls webhooks as a real one does.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// File to write a kubeconfig to (user `admin`, group `system:masters`, may do everything)
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// Seed of uids and generated names
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Who decides what other users may do
+    #[arg(long, value_enum, default_value_t = Mode::Rbac)]
+    authorization_mode: Mode,
+    /// Events of each resource that are kept for watches
+    #[arg(long, default_value_t = 4096)]
+    watch_history: usize,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    /// Roles and bindings, as in a real cluster
+    Rbac,
+    /// Everybody may do everything
+    AlwaysAllow,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(run(arguments)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let authorization = match arguments.authorization_mode {
+        Mode::Rbac => Authorization::Rbac,
+        Mode::AlwaysAllow => Authorization::AlwaysAllow,
+    };
+    let cluster = FakeApiserver::builder()
+        .listen(arguments.listen)
+        .seed(arguments.seed)
+        .authorization(authorization)
+        .watch_history(arguments.watch_history)
+        .start()
+        .await?;
+    if let Some(path) = &arguments.kubeconfig {
+        write_private(path, cluster.kubeconfig()).with_context(|| {
+            format!("cannot write the kubeconfig to {}: give --kubeconfig a writable path", path.display())
+        })?;
+    }
+    writeln!(std::io::stdout(), "listening on {}", cluster.url()).context("cannot write to standard output")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Writes a file that only its owner may read: it holds a key.
+fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}

@@ -91,7 +91,14 @@ fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
 async fn answer<B>(
-    core: &Shared, peer: &Peer, method: &Method, headers: &HeaderMap, path: &str, info: &RequestInfo, query: Query, body: B,
+    core: &Shared,
+    peer: &Peer,
+    method: &Method,
+    headers: &HeaderMap,
+    path: &str,
+    info: &RequestInfo,
+    query: Query,
+    body: B,
 ) -> Result<Answer, Refused>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -132,7 +139,13 @@ where
     run(core, call, info, body, accepted).await
 }
 
-async fn run<B>(core: &Shared, mut call: Call, info: &RequestInfo, body: B, accepted: negotiate::Accepted) -> Result<Answer, Refused>
+async fn run<B>(
+    core: &Shared,
+    mut call: Call,
+    info: &RequestInfo,
+    body: B,
+    accepted: negotiate::Accepted,
+) -> Result<Answer, Refused>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -152,7 +165,14 @@ where
         Ok(reply) => {
             let resource = call.resource.clone();
             let include = call.query.get("includeObject").to_owned();
-            Ok(Answer::Shown(Shown { reply, accepted, resource, subresource: call.subresource, include, warnings: call.warnings }))
+            Ok(Answer::Shown(Shown {
+                reply,
+                accepted,
+                resource,
+                subresource: call.subresource,
+                include,
+                warnings: call.warnings,
+            }))
         }
         Err(rejection) => Err(Refused { rejection, warnings: call.warnings, by_filter: false }),
     }
@@ -161,7 +181,8 @@ where
 /// The resource and subresource at a path. `None` is a group version that nobody serves: a plain 404.
 #[expect(clippy::type_complexity, reason = "the row and, if asked for, its sub-row")]
 fn find(
-    core: &Shared, info: &RequestInfo,
+    core: &Shared,
+    info: &RequestInfo,
 ) -> Result<Option<(Arc<registry::Resource>, Option<registry::Subresource>)>, Rejection> {
     let kinds = core.registry.kinds();
     let Some(resource) = kinds.find(&info.group, &info.version, &info.resource) else {
@@ -187,7 +208,9 @@ fn timeout(query: &Query) -> Result<Duration, Rejection> {
     match go_duration(text) {
         Some(asked) if asked.is_zero() => Ok(REQUEST_TIMEOUT),
         Some(asked) => Ok(asked.min(REQUEST_TIMEOUT)),
-        None => Err(Rejection::bad_request(&format!("invalid timeout specified in the request URL - time: invalid duration {text:?}"))),
+        None => Err(Rejection::bad_request(&format!(
+            "invalid timeout specified in the request URL - time: invalid duration {text:?}"
+        ))),
     }
 }
 

@@ -93,7 +93,8 @@ mod tests {
 
     fn parse(method: http::Method, path: &str) -> (String, String) {
         let info = RequestInfo::parse(&method, path, false);
-        let place = [&info.group, &info.version, &info.namespace, &info.resource, &info.name, &info.subresource, &info.rest];
+        let place =
+            [&info.group, &info.version, &info.namespace, &info.resource, &info.name, &info.subresource, &info.rest];
         (info.verb.to_owned(), place.map(String::as_str).join("|"))
     }
 

@@ -41,7 +41,9 @@ impl Query {
     pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, String> {
         match self.find(name) {
             None | Some("") => Ok(None),
-            Some(value) => value.parse().map(Some).map_err(|_| format!("strconv.ParseInt: parsing {value:?}: invalid syntax")),
+            Some(value) => {
+                value.parse().map(Some).map_err(|_| format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
+            }
         }
     }
 }

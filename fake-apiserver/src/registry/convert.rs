@@ -38,7 +38,11 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
     ("reportingComponent", "reportingController"),
 ];
 
-fn rename(mut object: Value, pairs: &[(&'static str, &'static str)], way: fn(&(&'static str, &'static str)) -> (&'static str, &'static str)) -> Value {
+fn rename(
+    mut object: Value,
+    pairs: &[(&'static str, &'static str)],
+    way: fn(&(&'static str, &'static str)) -> (&'static str, &'static str),
+) -> Value {
     if let Some(fields) = object.as_object_mut() {
         for pair in pairs {
             let (from, to) = way(pair);
@@ -97,7 +101,8 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
         let mut behavior = behavior;
         for direction in ["scaleUp", "scaleDown"] {
             if let Some(fields) = behavior.get_mut(direction).and_then(Value::as_object_mut) {
-                let renamed: Map<String, Value> = std::mem::take(fields).into_iter().map(|(name, value)| (capital(&name), value)).collect();
+                let renamed: Map<String, Value> =
+                    std::mem::take(fields).into_iter().map(|(name, value)| (capital(&name), value)).collect();
                 *fields = renamed;
             }
         }
@@ -110,7 +115,9 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
         let mut others = Vec::new();
         for metric in metrics {
             match metric["resource"]["current"]["averageUtilization"].as_i64() {
-                Some(percent) if is_cpu(&metric) => object["status"]["currentCPUUtilizationPercentage"] = percent.into(),
+                Some(percent) if is_cpu(&metric) => {
+                    object["status"]["currentCPUUtilizationPercentage"] = percent.into()
+                }
                 _ => others.push(metric),
             }
         }
@@ -125,7 +132,9 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
 fn metric_to_v1(mut metric: Value) -> Value {
     if metric["type"] == "Resource" {
         if let Some(target) = take(&mut metric, "resource", "target") {
-            for (from, to) in [("averageUtilization", "targetAverageUtilization"), ("averageValue", "targetAverageValue")] {
+            for (from, to) in
+                [("averageUtilization", "targetAverageUtilization"), ("averageValue", "targetAverageValue")]
+            {
                 if !target[from].is_null() {
                     metric["resource"][to] = target[from].clone();
                 }
@@ -212,9 +221,12 @@ pub(crate) fn zero(resource: &Resource) -> Value {
             json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}),
         ),
         "Job" => (json!({"template": template}), json!({})),
-        "Namespace" | "Node" | "PersistentVolumeClaim" | "PersistentVolume" | "ReplicationController" | "ResourceQuota" => {
-            (json!({}), json!({}))
-        }
+        "Namespace"
+        | "Node"
+        | "PersistentVolumeClaim"
+        | "PersistentVolume"
+        | "ReplicationController"
+        | "ResourceQuota" => (json!({}), json!({})),
         "Service" => (json!({}), json!({"loadBalancer": {}})),
         _ => return object,
     };

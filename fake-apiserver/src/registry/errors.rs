@@ -19,12 +19,22 @@ impl Cause {
 
     /// `Invalid value: "…": …`
     pub(crate) fn invalid(field: &str, value: &str, text: &str) -> Cause {
-        Cause { reason: "FieldValueInvalid", message: format!("Invalid value: {value}: {text}"), field: field.to_owned() }
+        Cause {
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {value}: {text}"),
+            field: field.to_owned(),
+        }
     }
 
     /// `Required value: …`
     pub(crate) fn required(field: &str, text: &str) -> Cause {
         Cause { reason: "FieldValueRequired", message: format!("Required value: {text}"), field: field.to_owned() }
+    }
+
+    /// `Too long: may not be more than …`
+    pub(crate) fn too_long(field: &str, limit: usize) -> Cause {
+        let message = format!("Too long: may not be more than {limit} bytes");
+        Cause { reason: "FieldValueTooLong", message, field: field.to_owned() }
     }
 
     /// `Unsupported value: "…": supported values: …`
@@ -56,7 +66,8 @@ pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> 
 
 /// 405 for a verb that the resource does not have (`api-basics/put-to-collection`).
 pub(crate) fn method_not_allowed() -> Rejection {
-    Rejection::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource").with_details(Map::new())
+    Rejection::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        .with_details(Map::new())
 }
 
 /// 404 for a path that a served group version does not have (`api-basics/unknown-version`).
@@ -98,7 +109,8 @@ pub(crate) fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Re
 }
 
 /// The text of the 409 for a stale resourceVersion.
-pub(crate) const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+pub(crate) const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
 
 /// 410 of a list's next page, with a token to go on without one revision (`api-basics/list-events-continue-410`).
 pub(crate) fn continue_expired(start: &str) -> Rejection {

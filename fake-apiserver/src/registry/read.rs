@@ -12,7 +12,7 @@ use crate::core::Core;
 
 /// GET of one object.
 pub(crate) fn get(core: &Core, call: &Call) -> Result<Reply, Rejection> {
-    let object = core.store.get(&call.resource.table, &call.namespace_of_key(), &call.name).ok_or_else(|| call.not_found())?;
+    let object = core.store.get(&call.resource.table, &call.namespace, &call.name).ok_or_else(|| call.not_found())?;
     Ok(Reply::ok(Content::Stored(object)))
 }
 
@@ -97,7 +97,10 @@ pub(super) fn check_list_options(call: &Call) -> Result<(), Rejection> {
             causes.push(errors::Cause::unsupported("resourceVersionMatch", wanted, &["NotOlderThan"]));
         }
     } else if watch && !wanted.is_empty() {
-        forbid("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        forbid(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        );
     } else if !wanted.is_empty() {
         let version = call.query.get("resourceVersion");
         if version.is_empty() {
@@ -131,7 +134,8 @@ impl Continue {
     }
 
     fn decode(token: &str) -> Result<Continue, Rejection> {
-        let bad = |why: String| Rejection::bad_request(&format!("invalid continue token: continue key is not valid: {why}"));
+        let bad =
+            |why: String| Rejection::bad_request(&format!("invalid continue token: continue key is not valid: {why}"));
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|error| bad(error.to_string()))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| {
             let first = bytes.first().map_or_else(String::new, |byte| char::from(*byte).to_string());

@@ -70,7 +70,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    const ALL: [Verb; 8] = [
+    pub(super) const ALL: [Verb; 8] = [
         Verb::Create,
         Verb::Delete,
         Verb::DeleteCollection,
@@ -115,6 +115,9 @@ pub(crate) struct Resource {
     /// The group, version and kind in which the table holds the objects.
     pub(crate) storage: Gvk,
     pub(crate) subresources: Vec<Subresource>,
+    pub(crate) custom: bool,
+    /// The structural schema of a custom resource's version.
+    pub(crate) structural: Option<Arc<Value>>,
     /// Table columns of a custom resource; built-in kinds have theirs in a file.
     pub(crate) columns: Option<Arc<Value>>,
     /// Where the cells of those columns come from.
@@ -162,6 +165,11 @@ impl Resource {
     /// Where a custom column's cells come from.
     pub(crate) fn column_path(&self, name: &str) -> Option<&PrinterColumn> {
         self.printer_columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether a custom resource definition made it.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.custom
     }
 
     /// The subresource of that name.
@@ -237,6 +245,8 @@ pub(super) fn parse(line: &str) -> Option<Row> {
         table,
         storage,
         subresources: Vec::new(),
+        custom: false,
+        structural: None,
         columns: None,
         printer_columns: Vec::new(),
         gvk,

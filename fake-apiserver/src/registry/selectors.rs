@@ -99,14 +99,36 @@ fn unescape(text: &str) -> String {
 fn selectable(table: &str) -> &'static [&'static str] {
     match table {
         "pods" => &[
-            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
-            "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName",
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
         ],
         "events" => &[
-            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-            "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
-            "reason", "reportingComponent", "source", "type", "regarding.kind", "regarding.namespace", "regarding.name",
-            "regarding.uid", "regarding.apiVersion", "regarding.resourceVersion", "regarding.fieldPath", "reportingController",
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reportingController",
         ],
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
@@ -169,7 +191,10 @@ mod tests {
     fn field_selectors_are_split_and_unescaped() {
         let fields = parse_fields("metadata.name=a,spec.nodeName!=b\\,c,status.phase==Running").unwrap();
         let texts: Vec<_> = fields.iter().map(|f| (f.field.as_str(), f.equals, f.value.as_str())).collect();
-        assert_eq!(texts, [("metadata.name", true, "a"), ("spec.nodeName", false, "b,c"), ("status.phase", true, "Running")]);
+        assert_eq!(
+            texts,
+            [("metadata.name", true, "a"), ("spec.nodeName", false, "b,c"), ("status.phase", true, "Running")]
+        );
         let error = parse_fields("nonsense").err().unwrap();
         assert_eq!(error.message(), "invalid selector: 'nonsense'; can't understand 'nonsense'");
     }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
+use super::Resource;
 use super::call::{Call, Content, Reply};
 use super::read::{check_list_options, revision};
 use super::selectors::Filter;
-use super::Resource;
 use crate::admission::Rejection;
 use crate::core::Shared;
 use crate::store::{Event, EventType, Object};

@@ -22,7 +22,9 @@ pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Times
         ("Pod", _) => pod(column, object, now),
         ("Node", _) => node(column, object),
         ("Service", _) => service(column, object),
-        ("Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController", _) => workload(kind, column, object),
+        ("Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController", _) => {
+            workload(kind, column, object)
+        }
         ("Job", _) => job(column, object, now),
         ("CronJob", _) => cron_job(column, object, now),
         ("ConfigMap" | "Secret", "Data") => {
@@ -85,8 +87,12 @@ fn names(list: &Value, field: &str) -> String {
 fn pod(column: &str, pod: &Value, now: Timestamp) -> Value {
     let (spec, status) = (&pod["spec"], &pod["status"]);
     let containers = || status["containerStatuses"].as_array().into_iter().flatten();
-    let sidecars: Vec<&Value> =
-        spec["initContainers"].as_array().into_iter().flatten().filter(|container| container["restartPolicy"] == "Always").collect();
+    let sidecars: Vec<&Value> = spec["initContainers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|container| container["restartPolicy"] == "Always")
+        .collect();
     let or_empty = |value: &Value| value.as_str().filter(|text| !text.is_empty()).unwrap_or("<none>").to_owned();
     match column {
         "Ready" => {
@@ -131,7 +137,10 @@ fn pod_status(pod: &Value) -> String {
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let mut reason = text(&status["reason"]).or_else(|| text(&status["phase"])).unwrap_or_default();
     let scheduling = status["conditions"].as_array().into_iter().flatten();
-    if scheduling.clone().any(|condition| condition["type"] == "PodScheduled" && condition["reason"] == "SchedulingGated") {
+    if scheduling
+        .clone()
+        .any(|condition| condition["type"] == "PodScheduled" && condition["reason"] == "SchedulingGated")
+    {
         reason = "SchedulingGated".to_owned();
     }
     let init_specs = pod["spec"]["initContainers"].as_array().map_or(&[][..], Vec::as_slice);
@@ -175,7 +184,8 @@ fn pod_status(pod: &Value) -> String {
             }
         }
         if reason == "Completed" && running {
-            let ready = scheduling.clone().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let ready =
+                scheduling.clone().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
             reason = if ready { "Running" } else { "NotReady" }.to_owned();
         }
     }
@@ -224,21 +234,29 @@ fn job(column: &str, job: &Value, now: Timestamp) -> Value {
     };
     match column {
         "Status" => {
-            let states = [("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended"), ("FailureTarget", "FailureTarget"), ("SuccessCriteriaMet", "SuccessCriteriaMet")];
+            let states = [
+                ("Complete", "Complete"),
+                ("Failed", "Failed"),
+                ("Suspended", "Suspended"),
+                ("FailureTarget", "FailureTarget"),
+                ("SuccessCriteriaMet", "SuccessCriteriaMet"),
+            ];
             let found = states.iter().find(|(name, _)| condition(name)).map(|(_, text)| *text);
             let terminating = job["metadata"]["deletionTimestamp"].is_string();
             found.unwrap_or(if terminating { "Terminating" } else { "Running" }).into()
         }
         "Completions" => match (spec["completions"].as_i64(), int(&spec["parallelism"])) {
             (Some(wanted), _) => format!("{}/{wanted}", int(&status["succeeded"])).into(),
-            (None, parallelism) if parallelism > 1 => format!("{}/1 of {parallelism}", int(&status["succeeded"])).into(),
+            (None, parallelism) if parallelism > 1 => {
+                format!("{}/1 of {parallelism}", int(&status["succeeded"])).into()
+            }
             _ => format!("{}/1", int(&status["succeeded"])).into(),
         },
         "Duration" => match (status["startTime"].as_str(), status["completionTime"].as_str()) {
             (None, _) => "".into(),
             (Some(start), None) => age(Some(start), now).into(),
             (Some(start), Some(end)) => {
-                let seconds = Timestamp::parse(end).and_then(|end| seconds_since(start, end));
+                let seconds = crate::time::parse(end).and_then(|end| seconds_since(start, end));
                 seconds.map_or_else(String::new, human).into()
             }
         },
@@ -278,14 +296,21 @@ fn service(column: &str, service: &Value) -> Value {
         "Type" => spec["type"].clone(),
         "Cluster-IP" => text_or(&spec["clusterIP"], "<none>").into(),
         "External-IP" => {
-            let own: Vec<String> =
-                spec["externalIPs"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            let own: Vec<String> = spec["externalIPs"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             match spec["type"].as_str() {
                 Some("ExternalName") => spec["externalName"].clone(),
                 Some("LoadBalancer") => {
                     let given = service["status"]["loadBalancer"]["ingress"].as_array().into_iter().flatten();
-                    let mut all: Vec<String> =
-                        given.filter_map(|entry| entry["ip"].as_str().or(entry["hostname"].as_str())).map(str::to_owned).collect();
+                    let mut all: Vec<String> = given
+                        .filter_map(|entry| entry["ip"].as_str().or(entry["hostname"].as_str()))
+                        .map(str::to_owned)
+                        .collect();
                     all.extend(own);
                     if all.is_empty() { "<pending>".into() } else { all.join(",").into() }
                 }
@@ -350,7 +375,8 @@ fn node(column: &str, node: &Value) -> Value {
 
 /// Events are printed from their core fields, whichever group they are asked for in.
 fn event(column: &str, event: &Value, now: Timestamp) -> Value {
-    let field = |core: &str, other: &str| if event[core].is_null() { event[other].clone() } else { event[core].clone() };
+    let field =
+        |core: &str, other: &str| if event[core].is_null() { event[other].clone() } else { event[core].clone() };
     let about = field("involvedObject", "regarding");
     let source = field("source", "deprecatedSource");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -460,7 +486,9 @@ fn ingress(column: &str, object: &Value) -> Value {
             let addresses = given.filter_map(|entry| entry["ip"].as_str().or(entry["hostname"].as_str()));
             addresses.collect::<Vec<_>>().join(",").into()
         }
-        "Ports" => if object["spec"]["tls"].as_array().is_some_and(|tls| !tls.is_empty()) { "80, 443" } else { "80" }.into(),
+        "Ports" => {
+            if object["spec"]["tls"].as_array().is_some_and(|tls| !tls.is_empty()) { "80, 443" } else { "80" }.into()
+        }
         _ => json!(null),
     }
 }
@@ -475,8 +503,10 @@ fn endpoints(column: &str, object: &Value) -> Value {
         }
         "Endpoints" if object["endpoints"].is_array() || object["addressType"].is_string() => {
             let all = object["endpoints"].as_array().into_iter().flatten();
-            let addresses: Vec<String> =
-                all.flat_map(|entry| entry["addresses"].as_array().into_iter().flatten()).map(|address| text_or(address, "")).collect();
+            let addresses: Vec<String> = all
+                .flat_map(|entry| entry["addresses"].as_array().into_iter().flatten())
+                .map(|address| text_or(address, ""))
+                .collect();
             if addresses.is_empty() { "<unset>".into() } else { shortened(&addresses).into() }
         }
         "Endpoints" => {

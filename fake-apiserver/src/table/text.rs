@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Seconds between an RFC 3339 text and now; `None` if it is no time.
 pub(super) fn seconds_since(text: &str, now: Timestamp) -> Option<i64> {
-    Timestamp::parse(text).map(|then| now.unix_seconds() - then.unix_seconds())
+    crate::time::parse(text).map(|then| crate::time::seconds(now) - crate::time::seconds(then))
 }
 
 /// The age of something: `<unknown>` without a time.
@@ -53,7 +53,8 @@ pub(super) fn selector(selector: &Value) -> String {
     }
     for requirement in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = requirement["key"].as_str().unwrap_or_default();
-        let mut values: Vec<&str> = requirement["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut values: Vec<&str> =
+            requirement["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         values.sort_unstable();
         parts.push(match requirement["operator"].as_str().unwrap_or_default() {
             "In" => format!("{key} in ({})", values.join(",")),
@@ -72,8 +73,19 @@ mod tests {
     #[test]
     fn durations_are_printed_as_kubectl_prints_them() {
         for (seconds, text) in [
-            (0, "0s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (10_799, "179m"), (10_860, "3h1m"),
-            (28_800, "8h"), (172_800, "2d"), (176_400, "2d1h"), (691_200, "8d"), (63_072_000, "2y"), (-5, "<invalid>"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (125, "2m5s"),
+            (600, "10m"),
+            (10_799, "179m"),
+            (10_860, "3h1m"),
+            (28_800, "8h"),
+            (172_800, "2d"),
+            (176_400, "2d1h"),
+            (691_200, "8d"),
+            (63_072_000, "2y"),
+            (-5, "<invalid>"),
         ] {
             assert_eq!(human(seconds), text);
         }

@@ -1,0 +1,270 @@
+//! Starting a cluster, and what can be done with it from the same process.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use apimachinery::clock::Clock;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::Error;
+use crate::admission::{Chain, UserInfo};
+use crate::auth::rbac::Authorization;
+use crate::auth::tokens::Tokens;
+use crate::auth::{Authority, Identity, kubeconfig};
+use crate::core::{Core, Shared, bootstrap};
+use crate::http::{Listener, Peer, bind, handle};
+use crate::random::Random;
+use crate::registry::{Registry, internal};
+use crate::store::{DEFAULT_HISTORY, Store};
+use crate::trace::{Log, Requests};
+
+/// The user of the kubeconfig and of in-process requests, and its groups.
+const ADMIN: (&str, &[&str]) = ("admin", &["system:masters"]);
+
+/// A running cluster. Dropping it stops it: the listener and all connections are closed.
+pub struct FakeApiserver {
+    core: Shared,
+    address: SocketAddr,
+    kubeconfig: String,
+    admin: Peer,
+    _listener: Listener,
+}
+
+/// How a cluster is to be started; see [`FakeApiserver::builder`].
+pub struct Builder {
+    seed: u64,
+    clock: Clock,
+    listen: SocketAddr,
+    authorization: Authorization,
+    history: usize,
+    services: HashMap<(String, String, u16), SocketAddr>,
+    objects: Vec<Value>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            seed: 0,
+            clock: Clock::system(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            authorization: Authorization::default(),
+            history: DEFAULT_HISTORY,
+            services: HashMap::new(),
+            objects: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// The seed of uids and generated names (default 0): the same seed and the same requests give the same cluster. Keys of
+    /// certificates and tokens do not come from it.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// The clock of timestamps (default: the machine's). It follows tokio's time, so tests can pause and advance it.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Builder {
+        self.clock = clock;
+        self
+    }
+
+    /// The address to listen on (default `127.0.0.1:0`, any free port).
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Builder {
+        self.listen = address;
+        self
+    }
+
+    /// Who decides what users may do (default [`Authorization::Rbac`]). The kubeconfig's user may do everything either way.
+    #[must_use]
+    pub fn authorization(mut self, authorization: Authorization) -> Builder {
+        self.authorization = authorization;
+        self
+    }
+
+    /// How many events of each resource are kept for watches (default 4096). A watch that falls further behind gets a 410.
+    #[must_use]
+    pub fn watch_history(mut self, events: usize) -> Builder {
+        self.history = events;
+        self
+    }
+
+    /// A namespace with labels, there from the start.
+    #[must_use]
+    pub fn namespace<'a>(self, name: &str, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Builder {
+        let labels: serde_json::Map<String, Value> =
+            labels.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        self.object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
+    }
+
+    /// An object that is created, by the rules of the API, before [`Builder::start`] returns. In order of the calls.
+    #[must_use]
+    pub fn object(mut self, object: Value) -> Builder {
+        self.objects.push(object);
+        self
+    }
+
+    /// Where webhooks' `clientConfig.service` of this name and port is really served; other services are dialled at their
+    /// clusterIP.
+    #[must_use]
+    pub fn resolve_service(mut self, namespace: &str, name: &str, port: u16, address: SocketAddr) -> Builder {
+        self.services.insert((namespace.to_owned(), name.to_owned(), port), address);
+        self
+    }
+
+    /// Starts the cluster in the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or one of the objects is refused.
+    pub async fn start(self) -> Result<FakeApiserver, Error> {
+        let listener = bind(self.listen).await?;
+        let address = listener.local_addr().map_err(|source| Error::Listen { address: self.listen, source })?;
+        let core = Arc::new(Core {
+            store: Store::new(self.history),
+            registry: Registry::new(),
+            random: Random::new(self.seed),
+            clock: self.clock,
+            authority: Authority::new()?,
+            tokens: Tokens::new()?,
+            authorization: self.authorization,
+            chain: Chain::default(),
+            services: self.services,
+            traces: Log::default(),
+            address: OnceLock::from(address),
+        });
+        bootstrap::fill(&core);
+        let cluster = serve(core, listener, address)?;
+        for object in self.objects {
+            cluster.create(object).await?;
+        }
+        Ok(cluster)
+    }
+}
+
+fn serve(core: Shared, listener: TcpListener, address: SocketAddr) -> Result<FakeApiserver, Error> {
+    let credential = core.authority.issue(ADMIN.0, ADMIN.1)?;
+    let tls = Arc::new(core.authority.server_config(address.ip())?);
+    let url = format!("https://{address}");
+    let kubeconfig = kubeconfig::render(&url, &core.authority.pem(), ADMIN.0, &credential);
+    let identity = Identity {
+        user: ADMIN.0.to_owned(),
+        groups: ADMIN.1.iter().map(|&group| group.to_owned()).collect(),
+        fingerprint: credential.fingerprint,
+    };
+    let admin = Peer { identity: Some(Arc::new(identity)) };
+    let listener = Listener::start(listener, tls, core.clone());
+    Ok(FakeApiserver { core, address, kubeconfig, admin, _listener: listener })
+}
+
+/// An answer to a request made in the process.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers in order.
+    pub headers: http::HeaderMap,
+    /// The body; JSON unless something else was asked for.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The body as JSON, `null` if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+impl FakeApiserver {
+    /// A cluster with nothing in it but what every cluster has; the builder's defaults suit a test.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// `https://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A kubeconfig for the user `admin` of the group `system:masters` (a client certificate). It is JSON, and so YAML.
+    pub fn kubeconfig(&self) -> &str {
+        &self.kubeconfig
+    }
+
+    /// The certificate of the cluster's authority, PEM.
+    pub fn ca_pem(&self) -> String {
+        self.core.authority.pem()
+    }
+
+    /// The last 256 requests that went through admission, with every webhook that was considered.
+    pub fn trace(&self) -> Requests {
+        self.core.traces.requests()
+    }
+
+    /// A request as `admin`, in the process: the same way through the server without a connection. `path` may have a query; a
+    /// body is sent as JSON. Watches do not end by themselves: give them `timeoutSeconds`.
+    pub async fn request(&self, method: http::Method, path: &str, body: Option<&Value>) -> Response {
+        let content_type = match (&method, body) {
+            (&http::Method::PATCH, _) => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        self.send(method, path, content_type, body.map_or_else(Bytes::new, |body| body.to_string().into())).await
+    }
+
+    /// The same with a body of any kind.
+    pub async fn send(&self, method: http::Method, path: &str, content_type: &str, body: Bytes) -> Response {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", content_type)
+            .header("user-agent", "fake-apiserver")
+            .body(Full::new(body));
+        let Ok(request) = request else {
+            let message = format!("{path:?} is no path");
+            return Response { status: 400, headers: http::HeaderMap::new(), body: message.into() };
+        };
+        let (parts, body) = handle(&self.core, &self.admin, request).await.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Response { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Creates an object (which says its `apiVersion` and `kind`) and gives it back as stored.
+    ///
+    /// # Errors
+    /// When the API refuses it, with the API's message.
+    pub async fn create(&self, object: Value) -> Result<Value, Error> {
+        let (api_version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
+        let named = format!("{kind} {}", text(&object["metadata"]["name"]));
+        let refused = |message: String| Error::Object { object: named.clone(), message };
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let kinds = self.core.registry.kinds();
+        let Some(resource) = kinds.find_kind(group, version, kind) else {
+            return Err(refused(format!("no kind {kind:?} in {api_version:?} is served")));
+        };
+        let path = internal::collection_path(&resource, text(&object["metadata"]["namespace"]));
+        let response = self.request(http::Method::POST, &path, Some(&object)).await;
+        let answer = response.json();
+        if response.status < 300 { Ok(answer) } else { Err(refused(text(&answer["message"]).to_owned())) }
+    }
+
+    /// The user of in-process requests.
+    pub fn admin(&self) -> UserInfo {
+        crate::http::local_user(ADMIN.0, ADMIN.1)
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

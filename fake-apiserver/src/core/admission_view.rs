@@ -1,0 +1,99 @@
+//! The cluster as admission sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Core;
+use crate::admission::{
+    AccessQuery, Cluster, DecodeError, Equivalent, GroupVersionKind, GroupVersionResource, UserInfo,
+};
+use crate::auth::authorize;
+use crate::auth::rbac::{Decision, Query};
+use crate::registry::{Gvk, convert, qualified};
+
+impl Core {
+    fn table(&self, group: &str, resource: &str) -> String {
+        let kinds = self.registry.kinds();
+        let row = kinds.all().find(|row| *row.gvk.group == *group && *row.plural == *resource);
+        row.map_or_else(|| qualified(group, resource), |row| row.table.to_string())
+    }
+}
+
+impl Cluster for Core {
+    fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        self.store.get(&self.table(group, resource), namespace, name).map(|object| object.shared())
+    }
+
+    fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let (objects, _) = self.store.list(&self.table(group, resource), namespace.unwrap_or_default());
+        objects.iter().map(|object| object.shared()).collect()
+    }
+
+    fn revision(&self, group: &str, resource: &str) -> u64 {
+        self.store.table_revision(&self.table(group, resource))
+    }
+
+    fn equivalents(&self, resource: &GroupVersionResource, subresource: &str) -> Vec<Equivalent> {
+        let kinds = self.registry.kinds();
+        let Some(row) = kinds.find(&resource.group, &resource.version, &resource.resource) else { return Vec::new() };
+        let same = kinds.same_storage(&row.table).filter_map(|other| {
+            let kind = match subresource {
+                "" => other.gvk.clone(),
+                name => other.subresource(name)?.gvk.clone(),
+            };
+            Some(Equivalent {
+                resource: GroupVersionResource::new(&other.gvk.group, &other.gvk.version, &other.plural),
+                kind: GroupVersionKind::new(&kind.group, &kind.version, &kind.kind),
+            })
+        });
+        same.collect()
+    }
+
+    fn convert(&self, object: &Value, to: &GroupVersionKind) -> Result<Value, String> {
+        Ok(convert::to_version(object, &Gvk::new(&to.group, &to.version, &to.kind)))
+    }
+
+    fn decode(&self, kind: &GroupVersionKind, object: Value) -> Result<Value, DecodeError> {
+        crate::registry::seam::normalize(self, kind, object).map_err(DecodeError)
+    }
+
+    fn knows(&self, kind: &GroupVersionKind) -> bool {
+        let kinds = self.registry.kinds();
+        kinds.find_kind(&kind.group, &kind.version, &kind.kind).is_some()
+            || kinds.all().flat_map(|row| &row.subresources).any(|subresource| {
+                let gvk = &subresource.gvk;
+                *gvk.group == *kind.group && *gvk.version == *kind.version && *gvk.kind == *kind.kind
+            })
+    }
+
+    fn service_address(&self, namespace: &str, name: &str, port: u16) -> Option<SocketAddr> {
+        self.services.get(&(namespace.to_owned(), name.to_owned(), port)).copied()
+    }
+
+    fn authorize(&self, user: &UserInfo, query: &AccessQuery<'_>) -> bool {
+        let query = Query {
+            verb: query.verb,
+            group: query.group,
+            resource: query.resource,
+            subresource: query.subresource,
+            namespace: query.namespace,
+            name: query.name,
+            path: query.path,
+        };
+        matches!(authorize::decide(self, user, &query), Decision::Allowed(_))
+    }
+
+    fn uid(&self) -> String {
+        self.random.uid()
+    }
+
+    fn name_suffix(&self) -> String {
+        self.random.suffix(5)
+    }
+
+    fn unix_seconds(&self) -> i64 {
+        crate::time::seconds(self.clock.now())
+    }
+}

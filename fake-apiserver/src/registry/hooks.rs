@@ -1,0 +1,175 @@
+//! What only some kinds do: the hooks of the generic verbs, one line per kind and question.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::admit::Admission;
+use super::call::{Call, Content, Reply};
+use super::{Resource, crds, reviews, seam, services};
+use crate::admission::Rejection;
+use crate::core::{Shared, namespaces};
+use crate::store::Object;
+
+/// How long a new namespace's answer waits for the service account and configuration that belong into it.
+const NAMESPACE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Kinds that a PUT makes.
+pub(crate) fn creates_on_update(resource: &Resource) -> bool {
+    matches!(
+        &*resource.table,
+        "leases.coordination.k8s.io"
+            | "endpoints"
+            | "events"
+            | "limitranges"
+            | "resourcequotas"
+            | "services"
+            | "podtemplates"
+    ) || resource.table.ends_with(".rbac.authorization.k8s.io")
+}
+
+/// Kinds whose PUT may leave out the resourceVersion: nearly all.
+pub(crate) fn updates_unconditionally(resource: &Resource) -> bool {
+    !resource.is_custom()
+        && !matches!(
+            &*resource.table,
+            "leases.coordination.k8s.io"
+                | "customresourcedefinitions.apiextensions.k8s.io"
+                | "apiservices.apiregistration.k8s.io"
+                | "poddisruptionbudgets.policy"
+                | "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+                | "validatingwebhookconfigurations.admissionregistration.k8s.io"
+        )
+}
+
+/// Kinds whose DELETE answers with the object.
+pub(crate) fn shows_deleted(resource: &Resource) -> bool {
+    matches!(
+        &*resource.table,
+        "pods"
+            | "namespaces"
+            | "services"
+            | "serviceaccounts"
+            | "podtemplates"
+            | "persistentvolumeclaims"
+            | "persistentvolumes"
+            | "resourcequotas"
+            | "csinodes.storage.k8s.io"
+            | "storageclasses.storage.k8s.io"
+            | "volumeattachments.storage.k8s.io"
+            | "podsecuritypolicies.policy"
+            | "csidrivers.storage.k8s.io"
+    )
+}
+
+/// Kinds that are given time to end.
+pub(crate) fn is_graceful(resource: &Resource) -> bool {
+    &*resource.table == "pods"
+}
+
+/// Namespaces stay until they are empty.
+pub(crate) fn waits_for_content(resource: &Resource, object: &Value) -> bool {
+    &*resource.table == "namespaces"
+        && object["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// What a deletion that does not remove yet changes besides the metadata.
+pub(crate) fn mark_terminating(resource: &Resource, object: &mut Value) {
+    if &*resource.table == "namespaces" {
+        object["status"]["phase"] = "Terminating".into();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("deletionGracePeriodSeconds");
+        }
+    }
+}
+
+/// Where etcd would hold the object, as some texts say it.
+pub(crate) fn storage_path(resource: &Resource, namespace: &str, name: &str) -> String {
+    let place = match &*resource.plural {
+        "services" => "services/specs".to_owned(),
+        "nodes" => "minions".to_owned(),
+        plural => plural.to_owned(),
+    };
+    match namespace {
+        "" => format!("{place}/{name}"),
+        namespace => format!("{place}/{namespace}/{name}"),
+    }
+}
+
+/// Kind-specific preparation of a new object: addresses of services, finalizers of namespaces.
+pub(crate) fn prepare_for_create(core: &Shared, call: &Call, object: &mut Value) -> Result<(), Rejection> {
+    match &*call.resource.table {
+        "services" => services::allocate(core, object),
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            crds::prepare(core, object, None);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Kind-specific preparation of a changed object.
+pub(crate) fn prepare_for_update(core: &Shared, call: &Call, new: &mut Value, old: &Value) -> Result<(), Rejection> {
+    match &*call.resource.table {
+        "services" => services::keep(core, new, old),
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            crds::prepare(core, new, Some(old));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What follows a create.
+pub(crate) async fn after_create(core: &Shared, call: &Call, stored: &Arc<Object>) {
+    match &*call.resource.table {
+        "namespaces" => {
+            let populate = tokio::spawn(namespaces::populate(core.clone(), stored.name().to_owned()));
+            let _ = tokio::time::timeout(NAMESPACE_PATIENCE, populate).await;
+        }
+        "customresourcedefinitions.apiextensions.k8s.io" => crds::serve(core, stored.value()),
+        _ => {}
+    }
+}
+
+/// What follows an update, and the first half of a deletion.
+pub(crate) fn after_update(core: &Shared, call: &Call, stored: &Arc<Object>) {
+    match &*call.resource.table {
+        "namespaces" if stored.metadata().contains_key("deletionTimestamp") => {
+            tokio::spawn(namespaces::empty(core.clone(), stored.name().to_owned()));
+        }
+        "customresourcedefinitions.apiextensions.k8s.io" => crds::serve(core, stored.value()),
+        _ => {}
+    }
+}
+
+/// What follows a removal.
+pub(crate) fn after_delete(core: &Shared, call: &Call, gone: &Arc<Object>) {
+    if &*call.resource.table == "customresourcedefinitions.apiextensions.k8s.io" {
+        crds::stop_serving(core, gone.value());
+    }
+    if call.resource.namespaced
+        && core
+            .store
+            .get("namespaces", "", gone.namespace())
+            .is_some_and(|namespace| namespace.metadata().contains_key("deletionTimestamp"))
+    {
+        tokio::spawn(namespaces::empty(core.clone(), gone.namespace().to_owned()));
+    }
+}
+
+/// Kinds that are answered and not stored: reviews.
+pub(crate) async fn virtual_create(
+    core: &Shared,
+    call: &mut Call,
+    admission: &mut Admission,
+    mut object: Value,
+) -> Result<Reply, Rejection> {
+    seam::validate_create(&call.resource, &object, &mut call.warnings)?;
+    admission.attributes.object = Some(object);
+    admission.validate(core).await?;
+    object = admission.attributes.object.take().unwrap_or_default();
+    reviews::answer(core, call, &mut object)?;
+    Ok(Reply { code: 201, content: Content::Value(object) })
+}
