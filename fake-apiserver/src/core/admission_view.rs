@@ -59,6 +59,10 @@ impl Cluster for Core {
         crate::registry::seam::normalize(self, kind, object).map_err(DecodeError)
     }
 
+    fn default(&self, kind: &GroupVersionKind, object: &mut Value) {
+        crate::registry::seam::default(self, &Gvk::new(&kind.group, &kind.version, &kind.kind), object);
+    }
+
     fn knows(&self, kind: &GroupVersionKind) -> bool {
         let kinds = self.registry.kinds();
         kinds.find_kind(&kind.group, &kind.version, &kind.kind).is_some()

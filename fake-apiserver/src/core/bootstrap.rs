@@ -149,7 +149,7 @@ fn priorities(group: &str, version: &str) -> (i64, i64) {
 /// The roles and bindings that make the basics work, as a real cluster bootstraps them.
 fn roles(core: &Shared) {
     let labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
-    let mut role = |name: &str, rules: Value| {
+    let role = |name: &str, rules: Value| {
         let object = json!({
             "apiVersion": RBAC, "kind": "ClusterRole",
             "metadata": {

@@ -1,41 +1,64 @@
 //! Where the registry asks what objects are: decoding, defaults, validation, managed fields, patches.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::call::Call;
 use super::{Gvk, Resource};
 use crate::admission::{GroupVersionKind, Rejection};
 use crate::core::Core;
+use crate::objects::Target;
+use crate::objects::decode::{self, FieldValidation, Format};
+use crate::objects::field::{FieldError, invalid_status};
+use crate::objects::validation;
 
-/// Reads a body as an object of this kind; warnings go to the call.
-pub(crate) fn decode(_core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Result<Value, Rejection> {
-    let value: Value = if call.content_type.contains("yaml") {
-        let text = String::from_utf8_lossy(body);
-        apimachinery::yaml::parse(&text).map_err(|error| Rejection::bad_request(&error.to_string()))?
-    } else {
-        serde_json::from_slice(body).map_err(|error| Rejection::bad_request(&error.to_string()))?
-    };
-    if !value.is_object() {
-        return Err(Rejection::bad_request("the object provided is not an object"));
-    }
-    let mut value = value;
-    value["kind"] = (*gvk.kind).into();
-    value["apiVersion"] = gvk.api_version().into();
-    if !value["metadata"].is_object() {
-        value["metadata"] = json!({});
-    }
-    Ok(value)
+/// The kind as the objects' functions name it.
+pub(crate) fn target(gvk: &Gvk) -> Target<'_> {
+    Target::new(&gvk.group, &gvk.version, &gvk.kind)
 }
 
-/// Brings an object that a webhook changed back into the shape of its kind.
-pub(crate) fn normalize(_core: &Core, _kind: &GroupVersionKind, object: Value) -> Result<Value, String> {
+/// A Status as a rejection.
+pub(crate) fn rejection(status: Value) -> Rejection {
+    let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
+    Rejection { code, status }
+}
+
+/// How the body is written, by its content type; a body without one is JSON (`pod-create/unsupported-media`).
+fn format(call: &Call) -> Result<Format, Rejection> {
+    match super::patch::media_type(&call.content_type) {
+        "" | "application/json" => Ok(Format::Json),
+        "application/yaml" => Ok(Format::Yaml),
+        _ => {
+            let known = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+            let message = format!(
+                "the body of the request was in an unknown format - accepted media types include: {}",
+                known.join(", ")
+            );
+            Err(Rejection::new(415, "UnsupportedMediaType", &message))
+        }
+    }
+}
+
+/// What is done about unknown fields.
+fn field_validation(call: &Call) -> FieldValidation {
+    FieldValidation::parse(call.query.get("fieldValidation")).unwrap_or_default()
+}
+
+/// Reads a body as an object of this kind, with defaults; warnings go to the call.
+pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Result<Value, Rejection> {
+    let decoded = decode::decode(target(gvk), body, format(call)?, field_validation(call)).map_err(rejection)?;
+    super::admit::merge(&mut call.warnings, decoded.warnings);
+    let mut object = decoded.object;
+    default(core, gvk, &mut object);
     Ok(object)
 }
 
-/// What strategy and validation say of a new object.
-pub(crate) fn validate(_resource: &Resource, _object: &Value, _old: Option<&Value>) -> Result<(), Rejection> {
-    Ok(())
+/// Brings an object that a webhook changed back into the shape of its kind; no defaults.
+pub(crate) fn normalize(_core: &Core, kind: &GroupVersionKind, object: Value) -> Result<Value, String> {
+    decode::normalize(Target::new(&kind.group, &kind.version, &kind.kind), object).map(|decoded| decoded.object)
 }
+
+/// Sets the defaults of a kind.
+pub(crate) fn default(_core: &Core, _gvk: &Gvk, _object: &mut Value) {}
 
 /// Reads DeleteOptions.
 pub(crate) fn decode_options(_core: &Core, _call: &mut Call, body: &[u8]) -> Result<Value, Rejection> {
@@ -66,18 +89,27 @@ pub(crate) fn validate_create(
     object: &Value,
     _warnings: &mut Vec<String>,
 ) -> Result<(), Rejection> {
-    validate(resource, object, None)
+    refuse(resource, object, &validation::create(target(&resource.gvk), object, resource.namespaced))
 }
 
 /// Refuses a change that is not valid.
 pub(crate) fn validate_update(
     resource: &Resource,
-    _subresource: Option<&super::Subresource>,
+    subresource: Option<&super::Subresource>,
     new: &Value,
     old: &Value,
     _warnings: &mut Vec<String>,
 ) -> Result<(), Rejection> {
-    validate(resource, new, Some(old))
+    let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
+    refuse(resource, new, &validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource))
+}
+
+fn refuse(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<(), Rejection> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = super::meta::text(&object["metadata"], "name");
+    Err(rejection(invalid_status(target(&resource.gvk), name, errors)))
 }
 
 /// The object in the version in which its table holds it.
