@@ -10,6 +10,7 @@ mod namespace_lifecycle;
 mod pod;
 mod pod_security;
 mod priority;
+mod quantity;
 mod resource_quota;
 mod runtime_class;
 mod service_account;

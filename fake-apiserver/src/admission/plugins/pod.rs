@@ -1,8 +1,11 @@
 //! Small reads and changes of pods that several plugins need.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::super::attributes::{Attributes, Operation};
+use super::quantity;
 
 /// The spec of the pod that a request creates, to change it; none for every other request.
 pub(crate) fn created(attributes: &mut Attributes) -> Option<&mut Map<String, Value>> {
@@ -41,4 +44,41 @@ pub(crate) fn list<'a>(object: &'a mut Map<String, Value>, key: &str) -> Option<
         *value = Value::Array(Vec::new());
     }
     value.as_array_mut()
+}
+
+/// The containers of both lists.
+pub(crate) fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    ["containers", "initContainers"].into_iter().flat_map(|list| spec[list].as_array().into_iter().flatten())
+}
+
+/// What a pod asks for in all: the sum of its containers and sidecars, at least what any init container asks for, plus
+/// the overhead.
+pub(crate) fn total(spec: &Value, what: &str) -> Map<String, Value> {
+    let mut sum: BTreeMap<String, i128> = BTreeMap::new();
+    let amounts = |container: &Value| -> Vec<(String, i128)> {
+        let given = container["resources"][what].as_object().into_iter().flatten();
+        given.filter_map(|(key, value)| Some((key.clone(), quantity::nanos(value.as_str()?)?))).collect()
+    };
+    let sidecar = |container: &&Value| container["restartPolicy"] == "Always";
+    let init = || spec["initContainers"].as_array().into_iter().flatten();
+    for container in spec["containers"].as_array().into_iter().flatten().chain(init().filter(sidecar)) {
+        for (key, amount) in amounts(container) {
+            *sum.entry(key).or_default() += amount;
+        }
+    }
+    for container in init().filter(|container| !sidecar(container)) {
+        for (key, amount) in amounts(container) {
+            let entry = sum.entry(key).or_default();
+            *entry = (*entry).max(amount);
+        }
+    }
+    for (key, amount) in spec["overhead"].as_object().into_iter().flatten() {
+        if let (Some(total), Some(amount)) = (sum.get_mut(key), amount.as_str().and_then(quantity::nanos)) {
+            *total += amount;
+        }
+    }
+    let text = |key: &str, amount: i128| {
+        if key == "cpu" { quantity::text(amount) } else { quantity::binary_text(amount) }
+    };
+    sum.into_iter().map(|(key, amount)| (key.clone(), text(&key, amount).into())).collect()
 }

@@ -1,13 +1,142 @@
-use super::super::attributes::Attributes;
+//! ResourceQuota: counts of objects, and what pods ask for. Usage is counted from what is stored, where a cluster's
+//! controller would keep it in the quota's status.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
 use super::super::rejection::Rejection;
+use super::{pod, quantity};
 
-pub(crate) fn mutate(_cluster: &dyn Cluster, _attributes: &mut Attributes) -> Result<(), Rejection> {
+type Usage = BTreeMap<String, i128>;
+
+const ONE: i128 = 1_000_000_000;
+
+/// What one object of a resource uses.
+fn usage(group: &str, resource: &str, object: &Value) -> Usage {
+    let count = if group.is_empty() { format!("count/{resource}") } else { format!("count/{resource}.{group}") };
+    let mut usage = Usage::from([(count, ONE)]);
+    if !group.is_empty() {
+        return usage;
+    }
+    usage.insert(resource.to_owned(), ONE);
+    if resource == "services" {
+        let kind = object["spec"]["type"].as_str().unwrap_or_default();
+        let ports = i128::try_from(object["spec"]["ports"].as_array().map_or(0, Vec::len)).unwrap_or(0);
+        if kind == "NodePort" || kind == "LoadBalancer" {
+            usage.insert("services.nodeports".to_owned(), ports * ONE);
+        }
+        if kind == "LoadBalancer" {
+            usage.insert("services.loadbalancers".to_owned(), ONE);
+        }
+    }
+    if resource == "pods" {
+        for (what, prefix) in [("requests", "requests."), ("limits", "limits.")] {
+            for (key, amount) in pod::total(&object["spec"], what) {
+                let amount = amount.as_str().and_then(quantity::nanos).unwrap_or(0);
+                if what == "requests" {
+                    usage.insert(key.clone(), amount);
+                }
+                usage.insert(format!("{prefix}{key}"), amount);
+            }
+        }
+    }
+    usage
+}
+
+/// Pods that are over no longer count.
+fn counts(resource: &str, object: &Value) -> bool {
+    resource != "pods" || !matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
+pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+    if attributes.operation != Operation::Create
+        || !attributes.subresource.is_empty()
+        || attributes.namespace.is_empty()
+    {
+        return Ok(());
+    }
+    let (group, resource) = (attributes.resource.group.as_str(), attributes.resource.resource.as_str());
+    let quotas = cluster.list("", "resourcequotas", Some(&attributes.namespace));
+    let Some(object) = attributes.object.as_ref().filter(|_| !quotas.is_empty()) else { return Ok(()) };
+    let asked = usage(group, resource, object);
+    let forbid = |why: &str| Err(Rejection::forbidden(group, resource, &attributes.name, why));
+    let mut used: Option<Usage> = None;
+    for quota in &quotas {
+        let name = quota["metadata"]["name"].as_str().unwrap_or_default();
+        let hard: Vec<(&String, &str)> = quota["spec"]["hard"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key, value.as_str().unwrap_or_default()))
+            .collect();
+        if resource == "pods"
+            && group.is_empty()
+            && let Some(missing) = missing(&hard, object)
+        {
+            return forbid(&format!("failed quota: {name}: must specify {missing}"));
+        }
+        let mut over: Vec<[String; 3]> = Vec::new();
+        for (key, limit) in hard {
+            let (Some(amount), Some(most)) = (asked.get(key).filter(|amount| **amount > 0), quantity::nanos(limit))
+            else {
+                continue;
+            };
+            let used = used.get_or_insert_with(|| {
+                let mut used = Usage::new();
+                let stored = cluster.list(group, resource, Some(&attributes.namespace));
+                for object in stored.iter().filter(|object| counts(resource, object)) {
+                    for (key, amount) in usage(group, resource, object) {
+                        *used.entry(key).or_default() += amount;
+                    }
+                }
+                used
+            });
+            let so_far = used.get(key).copied().unwrap_or(0);
+            if so_far + amount > most {
+                let memory = key.ends_with("memory") || key.ends_with("storage");
+                let text = |amount: i128| if memory { quantity::binary_text(amount) } else { quantity::text(amount) };
+                over.push([
+                    format!("{key}={}", text(*amount)),
+                    format!("{key}={}", text(so_far)),
+                    format!("{key}={limit}"),
+                ]);
+            }
+        }
+        if !over.is_empty() {
+            let join = |at: usize| over.iter().map(|one| one[at].as_str()).collect::<Vec<_>>().join(",");
+            return forbid(&format!(
+                "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
+                join(0),
+                join(1),
+                join(2)
+            ));
+        }
+    }
     Ok(())
 }
-pub(crate) fn validate(_cluster: &dyn Cluster, _attributes: &mut Attributes) -> Result<(), Rejection> {
-    Ok(())
-}
-pub(crate) fn admit(_cluster: &dyn Cluster, _attributes: &mut Attributes) -> Result<(), Rejection> {
-    Ok(())
+
+/// What every container has to state because a quota limits it: `limits.cpu for: app; requests.memory for: app,sidecar`.
+fn missing(hard: &[(&String, &str)], object: &Value) -> Option<String> {
+    let mut parts = Vec::new();
+    for (key, _) in hard {
+        let (what, resource) = match key.split_once('.') {
+            Some((what @ ("requests" | "limits"), resource)) => (what, resource),
+            None if matches!(key.as_str(), "cpu" | "memory") => ("requests", key.as_str()),
+            _ => continue,
+        };
+        if !matches!(resource, "cpu" | "memory") {
+            continue;
+        }
+        let without: Vec<_> = pod::containers(&object["spec"])
+            .filter(|container| container["resources"][what].get(resource).is_none())
+            .filter_map(|container| container["name"].as_str())
+            .collect();
+        if !without.is_empty() {
+            parts.push(format!("{key} for: {}", without.join(",")));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
