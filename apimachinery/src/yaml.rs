@@ -5,10 +5,12 @@
 //! dates stay strings. The result is a JSON value; what JSON cannot hold (`.inf`, `.nan`, a list as a key) is an error.
 //!
 //! ```text
-//! text ──► parser events ──► load ──► Value ──► write ──► text
-//!                             └── scalar (YAML 1.1 types) ──┘
+//! text ──► fast ───────────────────────► Value ──► write ──► text
+//!           └─ or else ─► events ► load ──┘            │
+//!                                   └── scalar (YAML 1.1 types)
 //! ```
 
+mod fast;
 mod load;
 mod scalar;
 #[cfg(test)]
@@ -60,6 +62,9 @@ pub fn parse(text: &str) -> Result<Value, Error> {
         && let Ok(mut value) = serde_json::from_str(text)
     {
         scalar::normalise(&mut value);
+        return Ok(value);
+    }
+    if let Some(value) = fast::first_document(text) {
         return Ok(value);
     }
     match documents(text).next() {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{documents, parse, to_string};
+use super::{Error, documents, fast, parse, to_string};
 
 #[test]
 fn scalars_are_read_by_yaml_1_1() {
@@ -146,6 +146,77 @@ fn long_lines_are_folded_at_blanks() {
     assert_eq!(parse(&printed).unwrap(), json!({ "message": text }));
 }
 
+/// What the full parser makes of a text.
+fn fully(text: &str) -> Result<Value, Error> {
+    documents(text).next().map_or(Ok(Value::Null), |document| document.map(|document| document.value))
+}
+
+/// The quick reader agrees with the full parser, or gives up.
+fn agrees(text: &str) -> Result<bool, String> {
+    match (fast::first_document(text), fully(text)) {
+        (None, _) => Ok(false),
+        (Some(quick), Ok(full)) if quick == full => Ok(true),
+        // libyaml lets flow collections end at their parent's indentation.
+        (Some(_), Err(error)) if error.message.contains("invalid indentation") => Ok(true),
+        (Some(quick), full) => Err(format!("{text:?}: {quick} but {full:?}")),
+    }
+}
+
+#[test]
+fn the_quick_reader_reads_what_templates_print() {
+    for text in [
+        "a: b\nc:\n- d\n-   e: f\n    g: h # i\n-\n  - j\n- - k\n  - l\nm:\n  n: o\n",
+        "# head\n---\n",
+        "---\na: |\n  x\n\n   y\n  # z\n\nb: |-\n    q\nc: 'it''s'\nd: \"\\u00e9\\n\"\n",
+        "metadata:\n  annotations: {\n    a: b,\n    \"c\":\"d\", e: [1, -2, x y]\n  }\n  labels:\nspec: {}\n",
+        "args:\n- -c\n- --flag=a:b\n- \"{{ x }}\"\n- http://x/#y\n- ''\n",
+        "a: 1\n---\nb: [\n",
+        "? a\n",
+        "a: &x b\n",
+        "a: *x\n",
+        "a:  b\n   c\n",
+        "a: b: c\n",
+        "a: 'b' c\n",
+        "- a\nb: c\n",
+        "a:\n b: 1\n  c: 2\n",
+        "a: |\n  x\n y\n",
+        "a: [b: c]\n",
+        "a: {b}\n",
+        "a: {b:c}\n",
+        "a: - b\n",
+        "a: @b\n",
+        "a\n",
+        "a: \"b\n",
+        "a: [b\n",
+        "a:\n- b\n c: d\n",
+        "a: b\n- c\n",
+        "a: |x\n",
+        "\"a\": b\n'c': d\n",
+        "a : b\n",
+        "-a: b\n",
+        "a: -\n",
+        "a: --\n",
+        "a: b #c\n",
+        "a: b#c\n",
+        "a:#b\n",
+        "a: #b\n",
+        "a:\n  #b\n  c: d\n",
+        "a:b\n",
+        "- a:\n  - b\n  c: d\n",
+        "- |\n x\n- y\n",
+        "a: [\n  1,\n  2\n]\nb: c\n",
+        "a: \"x\"\n  \n \n",
+        "a:\n   - b\n   - c\nd: e\n",
+        "a: [a, b,]\n",
+        "a: [,]\n",
+        "a: []]\n",
+    ] {
+        agrees(text).unwrap();
+    }
+    assert!(agrees("a: b\nc:\n- d\n-   e: f\n    g: h # i\n-\n  - j\n- - k\n  - l\nm:\n  n: o\n").unwrap());
+    assert_eq!(parse("a: [\n  1,\n  {b: c\n}]\nd: 2\n").unwrap(), json!({ "a": [1, { "b": "c" }], "d": 2 }));
+}
+
 fn scalar_text() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[ -~]{0,12}",
@@ -155,6 +226,54 @@ fn scalar_text() -> impl Strategy<Value = String> {
         1 => "[ab \n]{60,200}",
         1 => any::<String>(),
     ]
+}
+
+/// Lines that fit together now and then.
+fn line() -> impl Strategy<Value = String> {
+    (
+        prop::sample::select(vec!["", "", "", "  ", "  ", " ", "   ", "    "]),
+        prop::sample::select(vec!["", "", "", "- ", "- - ", "-   ", "-"]),
+        prop::sample::select(vec!["", "a: ", "b: ", "c:", "'d': ", "\"e\": ", "y: ", "1: ", "f : "]),
+        prop::sample::select(vec![
+            "",
+            "x",
+            "1",
+            "x y",
+            "'q'",
+            "\"q\\n\"",
+            "|",
+            "|-",
+            ">",
+            "[a, 'b']",
+            "{a: b, \"c\":d}",
+            "[",
+            "]",
+            "{",
+            "}",
+            "# c",
+            "x # c",
+            "x#c",
+            "---",
+            "...",
+            "http://a/b",
+            "a:b",
+            "-1",
+            "--x",
+            "~",
+            "null",
+            "''",
+            "*a",
+            "&a x",
+            "!t x",
+            "'a",
+            "x: y",
+            "x:",
+            ", a",
+            "\"",
+        ]),
+        prop::sample::select(vec!["\n", "\n", "\n", "\n", " \n", "\n\n", ""]),
+    )
+        .prop_map(|(indent, dash, key, value, end)| format!("{indent}{dash}{key}{value}{end}"))
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -182,6 +301,21 @@ proptest! {
     fn what_is_printed_reads_back(value in json_value()) {
         let text = to_string(&value);
         prop_assert_eq!(parse(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?, value, "{}", text);
+    }
+
+    #[test]
+    fn quick_and_full_agree_on_what_is_printed(value in json_value()) {
+        agrees(&to_string(&value)).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn quick_and_full_agree_on_lines(lines in prop::collection::vec(line(), 1..8)) {
+        agrees(&lines.concat()).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn quick_and_full_agree_on_anything(text in "[-#:?,&*!|>'\"%@`{}\\[\\]~<=\\\\\n\n  a0_.x]{0,30}\n?") {
+        agrees(&text).map_err(TestCaseError::fail)?;
     }
 
     #[test]
