@@ -12,7 +12,6 @@ use super::{Document, Error, MAX_ALIAS_BYTES, MAX_DEPTH};
 use crate::go;
 
 /// The documents of a text, read one at a time; see [`super::documents`].
-
 pub struct Documents<'a> {
     text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
@@ -291,15 +290,15 @@ fn typed(text: &str, plain: bool, tag: Option<&Tag>, at: Marker) -> Result<Value
         Some("int" | "float" | "bool" | "null" | "timestamp") | None => scalar::resolve(text),
         Some(_) => return Ok(Value::String(text.to_owned())),
     };
-    let fits = match (wanted, found) {
+    let fits = matches!(
+        (wanted, found),
         (None, _)
-        | (Some("int"), Scalar::Int(_) | Scalar::Uint(_))
-        | (Some("float"), Scalar::Float(_) | Scalar::Int(_) | Scalar::Uint(_))
-        | (Some("bool"), Scalar::Bool(_))
-        | (Some("null"), Scalar::Null)
-        | (Some("timestamp"), Scalar::Timestamp) => true,
-        _ => false,
-    };
+            | (Some("int"), Scalar::Int(_) | Scalar::Uint(_))
+            | (Some("float"), Scalar::Float(_) | Scalar::Int(_) | Scalar::Uint(_))
+            | (Some("bool"), Scalar::Bool(_))
+            | (Some("null"), Scalar::Null)
+            | (Some("timestamp"), Scalar::Timestamp)
+    );
     if !fits {
         let (found, wanted) = (found.tag(), wanted.unwrap_or_default());
         return Err(error(at, format!("cannot decode {found} `{text}` as a !!{wanted}")));
