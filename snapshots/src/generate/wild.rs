@@ -92,15 +92,24 @@ impl Damage {
 
 /// One of the objects within a value, itself included.
 fn nth_object(value: &mut Value, place: prop::sample::Index) -> Option<&mut serde_json::Map<String, Value>> {
-    let mut objects = Vec::new();
-    let mut rest = vec![(String::new(), &*value)];
+    let objects = objects(value);
+    if objects.is_empty() {
+        return None;
+    }
+    value.pointer_mut(&objects[place.index(objects.len())])?.as_object_mut()
+}
+
+/// JSON pointers to all objects within a value.
+fn objects(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = vec![(String::new(), value)];
     while let Some((path, value)) = rest.pop() {
         match value {
             Value::Object(fields) => {
                 for (key, value) in fields {
                     rest.push((format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), value));
                 }
-                objects.push(path);
+                found.push(path);
             }
             Value::Array(items) => {
                 rest.extend(items.iter().enumerate().map(|(at, item)| (format!("{path}/{at}"), item)));
@@ -108,8 +117,5 @@ fn nth_object(value: &mut Value, place: prop::sample::Index) -> Option<&mut serd
             _ => {}
         }
     }
-    if objects.is_empty() {
-        return None;
-    }
-    value.pointer_mut(&objects[place.index(objects.len())])?.as_object_mut()
+    found
 }
