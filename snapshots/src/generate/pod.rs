@@ -46,9 +46,9 @@ fn metadata() -> BoxedStrategy<Value> {
 fn spec() -> BoxedStrategy<Value> {
     let names = || name_or(&["app", "web"]);
     let containers = (container(), keyed("name", names(), container(), 3)).prop_map(|(first, rest)| {
-        let mut all = vec![first];
-        all.extend(rest.as_array().into_iter().flatten().filter(|item| item["name"] != all[0]["name"]).cloned());
-        Value::from(all)
+        let rest: Vec<Value> =
+            rest.as_array().into_iter().flatten().filter(|item| item["name"] != first["name"]).cloned().collect();
+        Value::from([vec![first], rest].concat())
     });
     object(
         vec![("containers", containers.boxed())],
