@@ -251,3 +251,8 @@ pub(crate) fn bad_request(message: String) -> Value {
         "message": message, "reason": "BadRequest", "code": 400,
     })
 }
+
+/// An object of a kind in which nothing is set: only what is always there. `None` for unknown kinds.
+pub(crate) fn zero(target: Target<'_>) -> Option<Value> {
+    types::lookup(target).map(typed::zero_struct)
+}
