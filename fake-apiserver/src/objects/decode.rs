@@ -256,3 +256,8 @@ pub(crate) fn bad_request(message: String) -> Value {
 pub(crate) fn zero(target: Target<'_>) -> Option<Value> {
     types::lookup(target).map(typed::zero_struct)
 }
+
+/// What is wrong with a JSON text, in the apiserver's words; `None` when it is well formed.
+pub(crate) fn syntax_error(text: &[u8]) -> Option<String> {
+    gojson::syntax_error(text)
+}

@@ -190,8 +190,10 @@ fn admission(kind: &str, object: &mut Value) {
                 for rule in list_mut(webhook, "rules") {
                     default(rule, "scope", "*");
                 }
-                if let Some(service) =
-                    webhook.get_mut("clientConfig").and_then(|client| client.get_mut("service")).filter(|it| it.is_object())
+                if let Some(service) = webhook
+                    .get_mut("clientConfig")
+                    .and_then(|client| client.get_mut("service"))
+                    .filter(|it| it.is_object())
                 {
                     default(service, "port", 443);
                 }

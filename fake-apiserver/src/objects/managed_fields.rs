@@ -35,7 +35,11 @@ pub(crate) fn manager<'a>(field_manager: Option<&'a str>, user_agent: &'a str) -
     }
     let name = user_agent.split('/').next().unwrap_or_default();
     match name.char_indices().map(|(at, _)| at).find(|at| *at > 128) {
-        Some(_) => name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 128).last().map_or("", |(at, c)| &name[..at + c.len_utf8()]),
+        Some(_) => name
+            .char_indices()
+            .take_while(|(at, c)| at + c.len_utf8() <= 128)
+            .last()
+            .map_or("", |(at, c)| &name[..at + c.len_utf8()]),
         None => name,
     }
 }
@@ -146,13 +150,7 @@ fn compare(target: Target<'_>, old: &Value, new: &Value) -> Comparison {
 }
 
 /// Gives the writer what was added and modified, and takes from everybody else what was modified or removed.
-fn take(
-    managed: &mut Vec<Entry>,
-    comparison: &Comparison,
-    writer: &Writer<'_>,
-    api_version: &str,
-    ignored: &[&str],
-) {
+fn take(managed: &mut Vec<Entry>, comparison: &Comparison, writer: &Writer<'_>, api_version: &str, ignored: &[&str]) {
     let ignored = Set::from_fields(ignored);
     let mut taken = comparison.modified.union(&comparison.added);
     taken.remove_below(&ignored);

@@ -13,18 +13,20 @@
 //! What each of them does was recorded from kube-apiserver v1.36 and is compared with those recordings by `tests/it/objects.rs`.
 
 pub(crate) mod decode;
-// mod defaults;
+pub(crate) mod defaults;
 pub(crate) mod field;
 mod get;
-// mod managed_fields;
-pub(crate) mod names;
-// mod patch;
-// mod strategy;
 mod internal;
+pub(crate) mod managed_fields;
+pub(crate) mod names;
+pub(crate) mod patch;
 mod quantity;
+pub(crate) mod strategy;
+#[cfg(test)]
+mod tests;
 mod types;
 pub(crate) mod validation;
-// mod warnings;
+pub(crate) mod warnings;
 
 /// The kind of an object as the registry names it: API group (empty for the core group), version, kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

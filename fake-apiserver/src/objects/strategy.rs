@@ -17,8 +17,12 @@ const GENERATIONS: [(&str, &[&str]); 9] = [
     (
         "admissionregistration.k8s.io",
         &[
-            "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionPolicyBinding",
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingWebhookConfiguration",
         ],
     ),
     ("scheduling.k8s.io", &["PriorityClass"]),

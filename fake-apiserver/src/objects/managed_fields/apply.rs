@@ -100,8 +100,7 @@ fn untyped(target: Target<'_>, config: &Value, problems: &[String]) -> Value {
         [one] => one.clone(),
         several => format!("errors:\n  {}", several.join("\n  ")),
     };
-    let group_version =
-        if target.group.is_empty() { format!("/{}", target.version) } else { target.api_version() };
+    let group_version = if target.group.is_empty() { format!("/{}", target.version) } else { target.api_version() };
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 500,
         "message": format!(
@@ -129,7 +128,8 @@ fn undeclared(shape: Shape<'_>, value: &Value, path: &mut String, problems: &mut
         Value::Array(items) if matches!(shape, Shape::List(..)) => {
             for item in items {
                 let element = shape.element(item);
-                let keys = element.strip_prefix("k:").and_then(|keys| serde_json::from_str::<Map<String, Value>>(keys).ok());
+                let keys =
+                    element.strip_prefix("k:").and_then(|keys| serde_json::from_str::<Map<String, Value>>(keys).ok());
                 let printed: Vec<String> =
                     keys.unwrap_or_default().iter().map(|(key, value)| format!("{key}={value}")).collect();
                 let length = path.len();
@@ -214,7 +214,8 @@ fn prune(shape: Shape<'_>, value: &mut Value, last: &Set, kept: Option<&Set>) {
                     fields.remove(name);
                 } else if let (Some(child), Some(shape)) = (fields.get_mut(name), shape.field(name)) {
                     prune(shape, child, below, still);
-                    let emptied = child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
+                    let emptied =
+                        child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
                     if emptied && still.is_none() {
                         fields.remove(name);
                     }
@@ -243,10 +244,8 @@ fn prune(shape: Shape<'_>, value: &mut Value, last: &Set, kept: Option<&Set>) {
 
 /// Somebody else owns what the configuration would change.
 fn conflict(managed: &[Entry], conflicts: &[(usize, Set)]) -> Value {
-    let mut named: Vec<(String, Vec<String>)> = conflicts
-        .iter()
-        .filter_map(|(at, set)| managed.get(*at).map(|entry| (printed(entry), set.paths())))
-        .collect();
+    let mut named: Vec<(String, Vec<String>)> =
+        conflicts.iter().filter_map(|(at, set)| managed.get(*at).map(|entry| (printed(entry), set.paths()))).collect();
     named.sort();
     let count: usize = named.iter().map(|(_, paths)| paths.len()).sum();
     let causes: Vec<Value> = named

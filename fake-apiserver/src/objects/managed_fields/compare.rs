@@ -18,8 +18,17 @@ pub(super) struct Comparison {
 
 /// Fields that nobody owns.
 const NOBODYS: [&str; 11] = [
-    "apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.creationTimestamp", "metadata.selfLink",
-    "metadata.uid", "metadata.clusterName", "metadata.generation", "metadata.managedFields", "metadata.resourceVersion",
+    "apiVersion",
+    "kind",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.creationTimestamp",
+    "metadata.selfLink",
+    "metadata.uid",
+    "metadata.clusterName",
+    "metadata.generation",
+    "metadata.managedFields",
+    "metadata.resourceVersion",
 ];
 
 /// Takes out of a set what nobody owns.
@@ -92,9 +101,9 @@ impl<'a> Shape<'a> {
     pub(super) fn item(self) -> Shape<'a> {
         match self {
             Shape::List(item, field) => match item {
-                Kind::Object(_) => field.object().map_or(Shape::Leaf, |ty| {
-                    if ty.atomic() { Shape::Leaf } else { Shape::Struct(ty) }
-                }),
+                Kind::Object(_) => {
+                    field.object().map_or(Shape::Leaf, |ty| if ty.atomic() { Shape::Leaf } else { Shape::Struct(ty) })
+                }
                 _ => Shape::Leaf,
             },
             _ => Shape::Leaf,
