@@ -8,6 +8,7 @@
 //!            config      data, funcs, mesh
 //! ```
 
+pub mod boxed;
 mod cache;
 pub mod cli;
 pub mod config;

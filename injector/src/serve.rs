@@ -17,7 +17,6 @@ mod limits;
 mod listener;
 mod live;
 mod metrics;
-mod now;
 mod reload;
 mod service;
 mod tls;
@@ -28,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use apimachinery::clock::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,7 +43,6 @@ pub use self::tls::{Tls, TlsError};
 use self::body::Room;
 use self::live::{Live, LiveCertificate};
 use self::metrics::Metrics;
-use self::now::Moment;
 use self::service::Shared;
 use crate::Injector;
 
@@ -63,6 +62,8 @@ pub struct Options {
     /// How often the files are looked at. A change is loaded once the files have stood still for a tenth of this, so
     /// it is in use after about this time. Default 1 s.
     pub poll: Duration,
+    /// The time of day, for certificates and for the age of the configuration. Default: the machine's.
+    pub clock: Clock,
 }
 
 impl Options {
@@ -75,6 +76,7 @@ impl Options {
             source,
             limits: Limits::default(),
             poll: Duration::from_secs(1),
+            clock: Clock::system(),
         }
     }
 }
@@ -113,7 +115,7 @@ pub struct Handle {
 /// Starts a server on the current tokio runtime: when this returns, it listens.
 pub async fn start(options: Options) -> Result<Handle, Error> {
     let metrics = Metrics::new();
-    let now = Moment::now();
+    let now = options.clock.now();
     let certificate = LiveCertificate::start(options.tls, &metrics, now)?;
     let live = Live::start(options.source, &metrics, now)?;
     let tls = certificate.current.server_config().map_err(Error::Tls)?;
@@ -129,6 +131,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         metrics,
         room: Room::new(&options.limits),
         limits: options.limits,
+        clock: options.clock,
         stopping: AtomicBool::new(false),
     }));
     let (stop, stopped) = watch::channel(false);
@@ -175,14 +178,14 @@ impl Handle {
     /// Looks at the configuration files now, without waiting for the next poll.
     pub fn reload_config(&self) -> Result<Reload, LoadError> {
         let shared = &self.service.shared;
-        shared.live.reload(&shared.metrics, Moment::now())
+        shared.live.reload(&shared.metrics, shared.clock.now())
     }
 
     /// Reads the certificate files now, without waiting for the next poll.
     pub fn reload_certificate(&self) -> Result<Reload, LoadError> {
         let shared = &self.service.shared;
         match &shared.certificate {
-            Some(certificate) => certificate.reload(&shared.metrics, Moment::now()),
+            Some(certificate) => certificate.reload(&shared.metrics, shared.clock.now()),
             None => Ok(Reload::Unchanged),
         }
     }
@@ -208,15 +211,16 @@ impl Drop for Handle {
 
 /// The injector as a hyper service without a listener, for connections of any kind (see
 /// [`Service::serve_connection`]).
-pub fn service(injector: Arc<Injector>, limits: Limits) -> Service {
+pub fn service(injector: Arc<Injector>, limits: Limits, clock: Clock) -> Service {
     let metrics = Metrics::new();
-    let live = Live::fixed(injector, &metrics, Moment::now());
+    let live = Live::fixed(injector, &metrics, clock.now());
     Service::new(Arc::new(Shared {
         live,
         certificate: None,
         metrics,
         room: Room::new(&limits),
         limits,
+        clock,
         stopping: AtomicBool::new(false),
     }))
 }

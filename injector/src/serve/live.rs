@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use apimachinery::clock::Timestamp;
 use arc_swap::ArcSwap;
 
 use super::files::{self, Files, ReadError};
 use super::metrics::Metrics;
-use super::now::Moment;
 use super::tls::{self, Identity, Pem, Tls, TlsError};
 use crate::Injector;
 use crate::config;
@@ -87,7 +87,7 @@ fn load(files: &Files) -> Result<Loaded, LoadError> {
 }
 
 impl Live {
-    pub(crate) fn start(source: Source, metrics: &Metrics, now: Moment) -> Result<Self, LoadError> {
+    pub(crate) fn start(source: Source, metrics: &Metrics, now: Timestamp) -> Result<Self, LoadError> {
         match source {
             Source::Files(files) => {
                 let loaded = load(&files)?;
@@ -99,7 +99,7 @@ impl Live {
         }
     }
 
-    pub(crate) fn fixed(injector: Arc<Injector>, metrics: &Metrics, now: Moment) -> Self {
+    pub(crate) fn fixed(injector: Arc<Injector>, metrics: &Metrics, now: Timestamp) -> Self {
         let loaded = Loaded { injector: Arc::clone(&injector), hash: "fixed".to_owned() };
         metrics.config_in_use(&loaded.hash, now);
         Self { source: Source::Fixed(injector), current: ArcSwap::from_pointee(loaded), loading: Mutex::new(()) }
@@ -122,7 +122,7 @@ impl Live {
     }
 
     /// Reads the files again and takes what is in them. On an error what is in use stays.
-    pub(crate) fn reload(&self, metrics: &Metrics, now: Moment) -> Result<Reload, LoadError> {
+    pub(crate) fn reload(&self, metrics: &Metrics, now: Timestamp) -> Result<Reload, LoadError> {
         let Source::Files(files) = &self.source else { return Ok(Reload::Unchanged) };
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = (|| {
@@ -162,7 +162,7 @@ pub(crate) struct LiveCertificate {
 }
 
 impl LiveCertificate {
-    pub(crate) fn start(source: Tls, metrics: &Metrics, now: Moment) -> Result<Self, LoadError> {
+    pub(crate) fn start(source: Tls, metrics: &Metrics, now: Timestamp) -> Result<Self, LoadError> {
         let identity = read_identity(&source, now)?;
         metrics.certificate_until(identity.validity.not_after);
         Ok(Self { source, current: tls::Current::new(identity) })
@@ -175,7 +175,7 @@ impl LiveCertificate {
         }
     }
 
-    pub(crate) fn reload(&self, metrics: &Metrics, now: Moment) -> Result<Reload, LoadError> {
+    pub(crate) fn reload(&self, metrics: &Metrics, now: Timestamp) -> Result<Reload, LoadError> {
         let outcome = read_identity(&self.source, now).map(|identity| {
             if self.current.shows(&identity) {
                 return Reload::Unchanged;
@@ -188,12 +188,12 @@ impl LiveCertificate {
         outcome
     }
 
-    pub(crate) fn valid(&self, now: Moment) -> bool {
-        now.0 <= self.current.validity().not_after
+    pub(crate) fn valid(&self, now: Timestamp) -> bool {
+        tls::seconds(now) <= self.current.validity().not_after
     }
 }
 
-fn read_identity(source: &Tls, now: Moment) -> Result<Identity, LoadError> {
+fn read_identity(source: &Tls, now: Timestamp) -> Result<Identity, LoadError> {
     let identity = match source {
         Tls::Files { certificate, key } => {
             let (certificate_text, key_text) = (files::read(certificate)?, files::read(key)?);

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use apimachinery::clock::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::now::Moment;
+use super::tls::seconds;
 
 /// Seconds; the first is below the time of an ordinary injection, the last is the longest an apiserver waits.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0, 5.0, 10.0, 30.0];
@@ -156,10 +157,10 @@ impl Metrics {
         self.reloads.get_or_create(&Reload { what, result }).inc();
     }
 
-    pub(crate) fn config_in_use(&self, hash: &str, loaded: Moment) {
+    pub(crate) fn config_in_use(&self, hash: &str, loaded: Timestamp) {
         self.config.clear();
         self.config.get_or_create(&Hash { hash: hash.to_owned() }).set(1);
-        self.config_loaded.set(loaded.0);
+        self.config_loaded.set(seconds(loaded));
     }
 
     pub(crate) fn config_rejected(&self, rejected: bool) {
@@ -171,8 +172,8 @@ impl Metrics {
     }
 
     /// Everything as OpenMetrics text.
-    pub(crate) fn text(&self, now: Moment) -> String {
-        self.config_age.set((now.0 - self.config_loaded.get()).max(0));
+    pub(crate) fn text(&self, now: Timestamp) -> String {
+        self.config_age.set((seconds(now) - self.config_loaded.get()).max(0));
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = text::encode(&mut out, &self.registry);

@@ -10,7 +10,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::files::Stamp;
 use super::listener::stopped;
 use super::live::{LoadError, Reload};
-use super::now::Moment;
 use super::service::Shared;
 
 /// After this many polls the files are read even if their directory entries look the same: some file systems keep
@@ -93,12 +92,12 @@ pub(crate) async fn run(shared: Arc<Shared>, poll: Duration, mut stop: watch::Re
             () = stopped(&mut stop) => return,
         }
         if config.due(poll / 10).await {
-            let outcome = blocking(&shared, |s| s.live.reload(&s.metrics, Moment::now())).await;
+            let outcome = blocking(&shared, |s| s.live.reload(&s.metrics, s.clock.now())).await;
             config.report(outcome, &shared.live.hash());
         }
         if certificate.due(poll / 10).await {
             let outcome = blocking(&shared, |s| match &s.certificate {
-                Some(certificate) => certificate.reload(&s.metrics, Moment::now()),
+                Some(certificate) => certificate.reload(&s.metrics, s.clock.now()),
                 None => Ok(Reload::Unchanged),
             })
             .await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use apimachinery::clock::Clock;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -18,7 +19,6 @@ use super::body::{self, Refusal, Room};
 use super::limits::Limits;
 use super::live::{Live, LiveCertificate};
 use super::metrics::{Metrics, OPENMETRICS};
-use super::now::Moment;
 use crate::{Outcome, Reviewed};
 
 /// What all connections of one server share.
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     pub(crate) room: Room,
+    pub(crate) clock: Clock,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -71,7 +72,7 @@ impl Service {
 
     /// The metrics as `GET /metrics` shows them.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.text(Moment::now())
+        self.shared.metrics.text(self.shared.clock.now())
     }
 
     /// Answers one request.
@@ -113,7 +114,7 @@ impl Service {
             return Some("stopping");
         }
         match &self.shared.certificate {
-            Some(certificate) if !certificate.valid(Moment::now()) => Some("the certificate has expired"),
+            Some(certificate) if !certificate.valid(self.shared.clock.now()) => Some("the certificate has expired"),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use apimachinery::clock::Timestamp;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -11,7 +12,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::now::Moment;
 use super::validity::Validity;
 
 /// Where the server's certificate comes from.
@@ -110,7 +110,7 @@ pub(crate) struct Pem<'a> {
 
 impl Identity {
     /// Reads a chain and its key, and checks that they belong together and are valid at `now`.
-    pub(crate) fn read(certificate: &Pem<'_>, key: &Pem<'_>, now: Moment) -> Result<Self, TlsError> {
+    pub(crate) fn read(certificate: &Pem<'_>, key: &Pem<'_>, now: Timestamp) -> Result<Self, TlsError> {
         let bad_certificate =
             |problem: String| TlsError::Certificate { certificate: certificate.name.to_owned(), problem };
         let bad_key = |problem: &str| TlsError::Key { key: key.name.to_owned(), problem: problem.to_owned() };
@@ -131,20 +131,26 @@ impl Identity {
             _ => bad_key("not a usable private key"),
         })?;
 
-        if now.0 > validity.not_after {
+        if seconds(now) > validity.not_after {
             return Err(TlsError::Expired {
                 certificate: certificate.name.to_owned(),
-                until: Moment(validity.not_after).to_string(),
+                until: text(validity.not_after),
             });
         }
-        if now.0 < validity.not_before {
-            return Err(TlsError::NotYet {
-                certificate: certificate.name.to_owned(),
-                from: Moment(validity.not_before).to_string(),
-            });
+        if seconds(now) < validity.not_before {
+            return Err(TlsError::NotYet { certificate: certificate.name.to_owned(), from: text(validity.not_before) });
         }
         Ok(Self { key: Arc::new(key), validity })
     }
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn seconds(moment: Timestamp) -> i64 {
+    moment.unix_micros().div_euclid(1_000_000)
+}
+
+fn text(unix_seconds: i64) -> String {
+    Timestamp::from_unix_micros(unix_seconds.saturating_mul(1_000_000)).rfc3339()
 }
 
 fn provider() -> Arc<CryptoProvider> {

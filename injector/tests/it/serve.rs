@@ -275,7 +275,7 @@ async fn shutdown_answers_what_has_begun_and_takes_nothing_new() {
 fn injector_service() -> serve::Service {
     let settings = injector::config::Settings { inject_config: CONFIG.to_owned(), ..Default::default() };
     let injector = injector::Injector::load(settings).unwrap();
-    serve::service(Arc::new(injector), Limits::default())
+    serve::service(Arc::new(injector), Limits::default(), apimachinery::clock::Clock::system())
 }
 
 #[tokio::test(start_paused = true)]
