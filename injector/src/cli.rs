@@ -1,5 +1,7 @@
 //! The command `sidecar-injector`: flags in, an exit status out.
 
+mod inject;
+mod input;
 mod serve;
 
 use std::io::Write;
@@ -8,8 +10,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::Injector;
+use crate::boxed::Boxed;
 use crate::config::{Environment, Settings};
-use crate::serve::Files;
+use crate::serve::{Files, LoadError};
 
 /// An Istio-compatible sidecar injector.
 #[derive(Debug, Parser)]
@@ -25,6 +29,8 @@ struct Cli {
 enum Command {
     /// Answer admission reviews over HTTPS
     Serve(serve::Serve),
+    /// Inject manifests: YAML documents in, injected YAML documents out
+    Inject(inject::Inject),
 }
 
 /// How the log looks. It goes to stderr and holds no content of pods, values or keys.
@@ -50,8 +56,11 @@ enum LogFormat {
 #[derive(Args, Clone, Debug)]
 struct SettingsFlags {
     /// The ConfigMap istio-sidecar-injector, or the text of its key `config`
-    #[arg(long, value_name = "FILE")]
-    inject_config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "boxed")]
+    inject_config: Option<PathBuf>,
+    /// A configuration that comes with the program, instead of --inject-config
+    #[arg(long, value_name = "NAME", value_parser = ["1.0", "modern"], conflicts_with = "inject_config")]
+    boxed: Option<String>,
     /// The values (YAML or JSON); default: those of the ConfigMap
     #[arg(long, value_name = "FILE")]
     values: Option<PathBuf>,
@@ -67,9 +76,14 @@ struct SettingsFlags {
 }
 
 impl SettingsFlags {
+    /// The configuration in the box that is asked for, if any.
+    fn boxed(&self) -> Option<Boxed> {
+        self.boxed.as_deref().and_then(Boxed::named)
+    }
+
     fn files(&self) -> Files {
         Files {
-            inject_config: self.inject_config.clone(),
+            inject_config: self.inject_config.clone().unwrap_or_default(),
             values: self.values.clone(),
             mesh_config: self.mesh_config.clone(),
             cluster_objects: self.cluster_objects.clone(),
@@ -78,9 +92,22 @@ impl SettingsFlags {
         }
     }
 
-    #[expect(dead_code, reason = "for the offline commands")]
+    /// The settings as they are now.
     fn settings(&self) -> anyhow::Result<Settings> {
-        Ok(self.files().read()?)
+        let files = self.files();
+        Ok(match self.boxed() {
+            None => files.read()?,
+            Some(boxed) => files.read_over(boxed.settings())?,
+        })
+    }
+
+    /// The injector that they make; an error names the file.
+    fn injector(&self) -> anyhow::Result<Injector> {
+        let files = self.files();
+        Injector::load(self.settings()?).map_err(|error| match self.boxed {
+            None => anyhow::Error::new(LoadError::config(&files, error)),
+            Some(_) => anyhow::Error::new(error),
+        })
     }
 }
 
@@ -94,7 +121,8 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = start_log(&cli.log).and_then(|()| match cli.command {
-        Command::Serve(serve) => serve.run(),
+        Command::Serve(command) => command.run(),
+        Command::Inject(command) => command.run(),
     });
     match done {
         Ok(code) => code,

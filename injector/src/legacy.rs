@@ -126,10 +126,8 @@ impl Engine for Legacy {
             return Err(Error::Object("it has no spec".to_owned()));
         }
         if pod["spec"]["hostNetwork"] == true {
-            let name = owner.metadata["name"].as_str().unwrap_or_default();
-            let warning = format!("{} {name:?} is left as it is: it is on the host network", owner.kind);
             let decision = decided(false, Reason::HostNetwork, "hostNetwork", "true");
-            return Ok(Offline { pod, decision, warnings: vec![warning] });
+            return Ok(Offline { pod, decision, warnings: Vec::new() });
         }
         if let Some(map) = pod.as_object_mut()
             && !map.get("metadata").is_some_and(Value::is_object)

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -68,7 +69,7 @@ impl Serve {
         }
         let runtime = runtime.build().context("cannot start the threads")?;
         runtime.block_on(async {
-            let handle = serve::start(self.options()).await?;
+            let handle = serve::start(self.options()?).await?;
             {
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "listening on https://{}", handle.addr()).and_then(|()| out.flush())?;
@@ -81,9 +82,13 @@ impl Serve {
         })
     }
 
-    fn options(&self) -> Options {
+    fn options(&self) -> anyhow::Result<Options> {
         let tls = Tls::Files { certificate: self.tls_cert.clone(), key: self.tls_key.clone() };
-        Options {
+        let source = match self.settings.boxed() {
+            Some(_) => Source::Fixed(Arc::new(self.settings.injector()?)),
+            None => Source::Files(self.settings.files()),
+        };
+        Ok(Options {
             listen: self.listen,
             monitoring: self.monitoring_listen,
             limits: Limits {
@@ -97,8 +102,8 @@ impl Serve {
                 ..Limits::default()
             },
             poll: self.poll_interval,
-            ..Options::new(Source::Files(self.settings.files()), tls)
-        }
+            ..Options::new(source, tls)
+        })
     }
 }
 

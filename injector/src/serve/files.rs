@@ -88,6 +88,19 @@ impl Files {
         })
     }
 
+    /// Reads the files that lie over other settings, all but the injector's configuration itself.
+    pub(crate) fn read_over(&self, under: Settings) -> Result<Settings, ReadError> {
+        let or = |path: &Option<PathBuf>, under| path.as_deref().map(read_text).transpose().map(|text| text.or(under));
+        Ok(Settings {
+            inject_config: under.inject_config,
+            values: or(&self.values, under.values)?,
+            mesh_config: or(&self.mesh_config, under.mesh_config)?,
+            cluster_objects: or(&self.cluster_objects, under.cluster_objects)?,
+            revision: self.revision.clone().or(under.revision),
+            environment: self.environment.clone(),
+        })
+    }
+
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         let optional = [&self.values, &self.mesh_config, &self.cluster_objects];
         std::iter::once(&self.inject_config).chain(optional.into_iter().flatten()).cloned().collect()

@@ -49,6 +49,13 @@ pub enum LoadError {
     Tls(#[from] TlsError),
 }
 
+impl LoadError {
+    /// A fault in the settings, with the file that it is in.
+    pub(crate) fn config(files: &Files, source: config::Error) -> Self {
+        Self::Config { file: blame(files, &source), source }
+    }
+}
+
 /// What a look at the files led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
@@ -81,8 +88,7 @@ impl std::fmt::Debug for Live {
 fn load(files: &Files) -> Result<Loaded, LoadError> {
     let settings = files.read()?;
     let hash = files::hash(&settings);
-    let injector =
-        Injector::load(settings).map_err(|source| LoadError::Config { file: blame(files, &source), source })?;
+    let injector = Injector::load(settings).map_err(|error| LoadError::config(files, error))?;
     Ok(Loaded { injector: Arc::new(injector), hash })
 }
 

@@ -168,23 +168,21 @@ async fn no_request_is_lost_while_configuration_and_certificate_change() {
     let server = Arc::new(serve::start(folder.options()).await.unwrap());
     let done = Arc::new(AtomicBool::new(false));
     let seen = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-    let clients: Vec<_> = (0..4)
-        .map(|n| {
-            let protocol = if n % 2 == 0 { Protocol::Http1 } else { Protocol::Http2 };
-            let (done, seen, addr) = (Arc::clone(&done), Arc::clone(&seen), server.addr());
-            let trusted = Certificate { pem: certificate.pem.clone(), key: String::new() };
-            tokio::spawn(async move {
-                let mut client = Client::connect(addr, &trusted, protocol).await.unwrap();
-                while !done.load(Ordering::Relaxed) {
-                    match client.injected_image().await.as_deref() {
-                        Some("proxy:one") => seen[0].fetch_add(1, Ordering::Relaxed),
-                        Some("proxy:two") => seen[1].fetch_add(1, Ordering::Relaxed),
-                        other => panic!("neither the old nor the new configuration: {other:?}"),
-                    };
-                }
-            })
-        })
-        .collect();
+    let mut clients = Vec::new();
+    for n in 0..4 {
+        let protocol = if n % 2 == 0 { Protocol::Http1 } else { Protocol::Http2 };
+        let mut client = Client::connect(server.addr(), &certificate, protocol).await.unwrap();
+        let (done, seen) = (Arc::clone(&done), Arc::clone(&seen));
+        clients.push(tokio::spawn(async move {
+            while !done.load(Ordering::Relaxed) {
+                match client.injected_image().await.as_deref() {
+                    Some("proxy:one") => seen[0].fetch_add(1, Ordering::Relaxed),
+                    Some("proxy:two") => seen[1].fetch_add(1, Ordering::Relaxed),
+                    other => panic!("neither the old nor the new configuration: {other:?}"),
+                };
+            }
+        }));
+    }
 
     let renewed = Certificate::new();
     let two = CONFIG.replace("proxy:one", "proxy:two");
