@@ -13,6 +13,7 @@ mod cel;
 mod chain;
 mod client;
 mod cluster;
+mod config_validation;
 mod golang;
 mod plugins;
 mod rejection;
@@ -24,6 +25,7 @@ pub use attributes::{Attributes, GroupVersionKind, GroupVersionResource, Operati
 pub use chain::Chain;
 pub use client::{Connection, Connector, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};
+pub(crate) use config_validation::{default as default_configuration, validate as validate_configuration};
 pub use rejection::Rejection;
 pub use trace::{Entry, Outcome, Phase, Trace};
 pub use warnings::header_texts;

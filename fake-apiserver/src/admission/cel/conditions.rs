@@ -117,7 +117,6 @@ pub(crate) fn request_value(
         "operation": attributes.operation.as_str(),
         "userInfo": attributes.user,
         "dryRun": attributes.dry_run,
-        "uid": "",
     });
     for (key, value) in [
         ("subResource", &attributes.subresource),

@@ -1,0 +1,580 @@
+//! Type checking as far as kube-apiserver's messages need it: unknown names, unknown fields of `request`, and what type a
+//! condition has. The library has no checker; what this one does not know is `dyn`.
+
+use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use kube_cel::cel::parser::Parser;
+
+use super::super::golang::quote;
+
+/// Checks that an expression compiles to a bool in the environment of match conditions.
+///
+/// # Errors
+/// `compilation failed: ERROR: <input>:1:8: undefined field 'foo' …` or `must evaluate to bool but got int`.
+pub(crate) fn check_condition(source: &str) -> Result<(), String> {
+    let variables = ["object", "oldObject", "request", "authorizer", "namespaceObject"];
+    check(source, &variables, &[Ty::Bool])
+}
+
+/// Checks an expression against the variables that it may use and the types that it may have; `dyn` is none of them.
+pub(crate) fn check(source: &str, variables: &[&str], wanted: &[Ty]) -> Result<(), String> {
+    let root = Parser::new().enable_optional_syntax(true).parse(source).map_err(|errors| {
+        let each = errors.errors.iter().map(|error| {
+            let line = usize::try_from(error.pos.0).unwrap_or(1);
+            let column = usize::try_from(error.pos.1).unwrap_or(1);
+            at(source, line, column, &error.msg)
+        });
+        format!("compilation failed: {}", each.collect::<Vec<_>>().join("\n"))
+    })?;
+    let mut checker = Checker { source, variables, scope: Vec::new(), errors: Vec::new(), reported: Vec::new() };
+    let ty = checker.infer(&root);
+    if !checker.errors.is_empty() {
+        return Err(format!("compilation failed: {}", checker.errors.join("\n")));
+    }
+    if wanted.contains(&ty) {
+        return Ok(());
+    }
+    let wanted: Vec<_> = wanted.iter().map(Ty::text).collect();
+    Err(format!("must evaluate to {} but got {}", wanted.join(" or "), ty.text()))
+}
+
+/// An error with its place, as cel-go shows it.
+fn at(source: &str, line: usize, column: usize, message: &str) -> String {
+    let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let dots = ".".repeat(column.saturating_sub(1));
+    format!("ERROR: <input>:{line}:{column}: {message}\n | {text}\n | {dots}^")
+}
+
+/// A static type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ty {
+    /// Not known before it runs.
+    Dyn,
+    /// bool
+    Bool,
+    /// int
+    Int,
+    /// uint
+    Uint,
+    /// double
+    Double,
+    /// string
+    String,
+    /// bytes
+    Bytes,
+    /// null_type
+    Null,
+    /// list(T)
+    List(Box<Ty>),
+    /// map(K, V)
+    Map(Box<Ty>, Box<Ty>),
+    /// optional_type(T)
+    Optional(Box<Ty>),
+    /// A type of Kubernetes with its name.
+    Named(&'static str),
+}
+
+impl Ty {
+    fn text(&self) -> String {
+        match self {
+            Ty::Dyn => "dyn".to_owned(),
+            Ty::Bool => "bool".to_owned(),
+            Ty::Int => "int".to_owned(),
+            Ty::Uint => "uint".to_owned(),
+            Ty::Double => "double".to_owned(),
+            Ty::String => "string".to_owned(),
+            Ty::Bytes => "bytes".to_owned(),
+            Ty::Null => "null_type".to_owned(),
+            Ty::List(of) => format!("list({})", of.text()),
+            Ty::Map(key, value) => format!("map({}, {})", key.text(), value.text()),
+            Ty::Optional(of) => format!("optional_type({})", of.text()),
+            Ty::Named(name) => (*name).to_owned(),
+        }
+    }
+
+    fn is_dyn(&self) -> bool {
+        *self == Ty::Dyn
+    }
+}
+
+/// Fields of the types that match conditions know.
+const FIELDS: &[(&str, &str, &str)] = &[
+    ("kubernetes.AdmissionRequest", "kind", "kubernetes.GroupVersionKind"),
+    ("kubernetes.AdmissionRequest", "resource", "kubernetes.GroupVersionResource"),
+    ("kubernetes.AdmissionRequest", "subResource", "string"),
+    ("kubernetes.AdmissionRequest", "requestKind", "kubernetes.GroupVersionKind"),
+    ("kubernetes.AdmissionRequest", "requestResource", "kubernetes.GroupVersionResource"),
+    ("kubernetes.AdmissionRequest", "requestSubResource", "string"),
+    ("kubernetes.AdmissionRequest", "name", "string"),
+    ("kubernetes.AdmissionRequest", "namespace", "string"),
+    ("kubernetes.AdmissionRequest", "operation", "string"),
+    ("kubernetes.AdmissionRequest", "userInfo", "kubernetes.UserInfo"),
+    ("kubernetes.AdmissionRequest", "dryRun", "bool"),
+    ("kubernetes.AdmissionRequest", "options", "dyn"),
+    ("kubernetes.GroupVersionKind", "group", "string"),
+    ("kubernetes.GroupVersionKind", "version", "string"),
+    ("kubernetes.GroupVersionKind", "kind", "string"),
+    ("kubernetes.GroupVersionResource", "group", "string"),
+    ("kubernetes.GroupVersionResource", "version", "string"),
+    ("kubernetes.GroupVersionResource", "resource", "string"),
+    ("kubernetes.UserInfo", "username", "string"),
+    ("kubernetes.UserInfo", "uid", "string"),
+    ("kubernetes.UserInfo", "groups", "strings"),
+    ("kubernetes.UserInfo", "extra", "map"),
+    ("kubernetes.Namespace", "metadata", "kubernetes.NamespaceMetadata"),
+    ("kubernetes.Namespace", "spec", "kubernetes.NamespaceSpec"),
+    ("kubernetes.Namespace", "status", "kubernetes.NamespaceStatus"),
+    ("kubernetes.NamespaceMetadata", "name", "string"),
+    ("kubernetes.NamespaceMetadata", "generateName", "string"),
+    ("kubernetes.NamespaceMetadata", "namespace", "string"),
+    ("kubernetes.NamespaceMetadata", "labels", "map"),
+    ("kubernetes.NamespaceMetadata", "annotations", "map"),
+    ("kubernetes.NamespaceMetadata", "UID", "string"),
+    ("kubernetes.NamespaceMetadata", "creationTimestamp", "timestamp"),
+    ("kubernetes.NamespaceMetadata", "deletionGracePeriodSeconds", "int"),
+    ("kubernetes.NamespaceMetadata", "deletionTimestamp", "timestamp"),
+    ("kubernetes.NamespaceMetadata", "generation", "int"),
+    ("kubernetes.NamespaceMetadata", "resourceVersion", "string"),
+    ("kubernetes.NamespaceMetadata", "finalizers", "strings"),
+    ("kubernetes.NamespaceSpec", "finalizers", "strings"),
+    ("kubernetes.NamespaceStatus", "phase", "string"),
+    ("kubernetes.authorization.Authorizer", "requestResource", "kubernetes.authorization.ResourceCheck"),
+];
+
+/// The type that a table names.
+fn named(name: &'static str) -> Ty {
+    match name {
+        "dyn" => Ty::Dyn,
+        "bool" => Ty::Bool,
+        "int" => Ty::Int,
+        "string" => Ty::String,
+        "strings" => Ty::List(Box::new(Ty::String)),
+        "map" => Ty::Map(Box::new(Ty::String), Box::new(Ty::Dyn)),
+        name => Ty::Named(name),
+    }
+}
+
+/// Functions and what they yield.
+fn result_of(function: &str) -> Option<Ty> {
+    let text = Ty::String;
+    Some(match function {
+        "startsWith"
+        | "endsWith"
+        | "contains"
+        | "matches"
+        | "has"
+        | "hasValue"
+        | "allowed"
+        | "errored"
+        | "isSorted"
+        | "isURL"
+        | "isIP"
+        | "isCIDR"
+        | "isQuantity"
+        | "isSemver"
+        | "isInteger"
+        | "isGreaterThan"
+        | "isLessThan"
+        | "containsIP"
+        | "containsCIDR"
+        | "isCanonical"
+        | "isUnspecified"
+        | "isLoopback"
+        | "isGlobalUnicast"
+        | "isLinkLocalMulticast"
+        | "isLinkLocalUnicast"
+        | "ip.isCanonical"
+        | "sets.contains"
+        | "sets.intersects"
+        | "sets.equivalent"
+        | "bool"
+        | "charIn"
+        | "math.isNaN"
+        | "math.isInf"
+        | "math.isFinite" => Ty::Bool,
+        "size" | "indexOf" | "lastIndexOf" | "int" | "getFullYear" | "getMonth" | "getDayOfYear" | "getDayOfMonth"
+        | "getDate" | "getDayOfWeek" | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds" | "compareTo"
+        | "asInteger" | "family" | "prefixLength" | "major" | "minor" | "patch" => Ty::Int,
+        "uint" => Ty::Uint,
+        "double" | "asApproximateFloat" => Ty::Double,
+        "bytes" | "base64.decode" => Ty::Bytes,
+        "string"
+        | "lowerAscii"
+        | "upperAscii"
+        | "replace"
+        | "substring"
+        | "trim"
+        | "charAt"
+        | "join"
+        | "format"
+        | "reverse"
+        | "quote"
+        | "strings.quote"
+        | "base64.encode"
+        | "reason"
+        | "error"
+        | "find"
+        | "getScheme"
+        | "getHost"
+        | "getHostname"
+        | "getPort"
+        | "getEscapedPath"
+        | "jsonpatch.escapeKey" => text,
+        "split" | "findAll" => Ty::List(Box::new(text)),
+        "timestamp" => Ty::Named("timestamp"),
+        "duration" => Ty::Named("duration"),
+        "url" => Ty::Named("kubernetes.URL"),
+        "ip" | "masked" => Ty::Named("net.IP"),
+        "cidr" => Ty::Named("net.CIDR"),
+        "quantity" => Ty::Named("kubernetes.Quantity"),
+        "semver" => Ty::Named("kubernetes.Semver"),
+        "check" => Ty::Named("kubernetes.authorization.Decision"),
+        "group" => Ty::Named("kubernetes.authorization.GroupCheck"),
+        "path" => Ty::Named("kubernetes.authorization.PathCheck"),
+        "serviceAccount" => Ty::Named("kubernetes.authorization.Authorizer"),
+        "resource" | "subresource" | "namespace" | "name" | "fieldSelector" | "labelSelector" => {
+            Ty::Named("kubernetes.authorization.ResourceCheck")
+        }
+        "dyn"
+        | "min"
+        | "max"
+        | "sum"
+        | "orValue"
+        | "or"
+        | "value"
+        | "optional.none"
+        | "optional.of"
+        | "optional.ofNonZeroValue"
+        | "type"
+        | "slice"
+        | "flatten"
+        | "sort"
+        | "distinct"
+        | "add"
+        | "sub"
+        | "sign"
+        | "math.greatest"
+        | "math.least"
+        | "math.abs"
+        | "math.ceil"
+        | "math.floor"
+        | "math.round"
+        | "math.sign"
+        | "math.trunc"
+        | "math.bitAnd"
+        | "math.bitOr"
+        | "math.bitXor"
+        | "math.bitNot"
+        | "math.bitShiftLeft"
+        | "math.bitShiftRight"
+        | "math.sqrt"
+        | "format.named"
+        | "validate"
+        | "getQuery"
+        | "lists.range"
+        | "first"
+        | "last"
+        | "namedFormat"
+        | "ip.string"
+        | "host" => Ty::Dyn,
+        _ => return None,
+    })
+}
+
+struct Checker<'a> {
+    source: &'a str,
+    variables: &'a [&'a str],
+    /// Variables of comprehensions around the place.
+    scope: Vec<(String, Ty)>,
+    errors: Vec<String>,
+    /// Names reported so far: the next report of one is about its next occurrence.
+    reported: Vec<String>,
+}
+
+impl Checker<'_> {
+    fn infer(&mut self, expression: &IdedExpr) -> Ty {
+        match &expression.expr {
+            Expr::Unspecified => Ty::Dyn,
+            Expr::Literal(literal) => match literal {
+                LiteralValue::Boolean(_) => Ty::Bool,
+                LiteralValue::Bytes(_) => Ty::Bytes,
+                LiteralValue::Double(_) => Ty::Double,
+                LiteralValue::Int(_) => Ty::Int,
+                LiteralValue::Null => Ty::Null,
+                LiteralValue::String(_) => Ty::String,
+                LiteralValue::UInt(_) => Ty::Uint,
+            },
+            Expr::Ident(name) => self.ident(name),
+            Expr::Select(select) => {
+                let operand = self.infer(&select.operand);
+                let field = self.select(&operand, &select.field);
+                if select.test { Ty::Bool } else { field }
+            }
+            Expr::Call(call) => self.call(call),
+            Expr::List(list) => {
+                let mut of: Option<Ty> = None;
+                for element in &list.elements {
+                    let ty = self.infer(element);
+                    of = Some(match of {
+                        Some(before) if before != ty => Ty::Dyn,
+                        _ => ty,
+                    });
+                }
+                Ty::List(Box::new(of.unwrap_or(Ty::Dyn)))
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.infer(&entry.key);
+                        self.infer(&entry.value);
+                    }
+                }
+                Ty::Map(Box::new(Ty::Dyn), Box::new(Ty::Dyn))
+            }
+            Expr::Comprehension(comprehension) => {
+                let range = self.infer(&comprehension.iter_range);
+                let item = match &range {
+                    Ty::List(of) => (**of).clone(),
+                    Ty::Map(key, _) => (**key).clone(),
+                    _ => Ty::Dyn,
+                };
+                let init = self.infer(&comprehension.accu_init);
+                let depth = self.scope.len();
+                self.scope.push((comprehension.iter_var.clone(), item));
+                self.scope.extend(comprehension.iter_var2.iter().map(|name| (name.clone(), Ty::Dyn)));
+                self.scope.push((comprehension.accu_var.clone(), init.clone()));
+                let step = self.infer(&comprehension.loop_step);
+                // A list starts empty; its steps say what of.
+                let accumulated = if matches!(init, Ty::List(_)) { step } else { init };
+                if let Some(accu) = self.scope.last_mut() {
+                    accu.1 = accumulated;
+                }
+                let result = self.infer(&comprehension.result);
+                self.scope.truncate(depth);
+                result
+            }
+            Expr::Struct(message) => Ty::Named(if message.type_name == "JSONPatch" { "JSONPatch" } else { "Object" }),
+        }
+    }
+
+    fn ident(&mut self, name: &str) -> Ty {
+        if let Some((_, ty)) = self.scope.iter().rev().find(|(known, _)| known == name) {
+            return ty.clone();
+        }
+        if self.variables.contains(&name) {
+            return match name {
+                "request" => Ty::Named("kubernetes.AdmissionRequest"),
+                "authorizer" => Ty::Named("kubernetes.authorization.Authorizer"),
+                "namespaceObject" => Ty::Named("kubernetes.Namespace"),
+                _ => Ty::Dyn,
+            };
+        }
+        let types = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
+        // Names that macros make, and qualified function names such as `math` in `math.abs`.
+        if name.starts_with('@') || name.starts_with("__") || types.contains(&name) {
+            return Ty::Dyn;
+        }
+        self.report(name, false, &format!("undeclared reference to '{name}' (in container '')"));
+        Ty::Dyn
+    }
+
+    fn select(&mut self, operand: &Ty, field: &str) -> Ty {
+        match operand {
+            Ty::Map(_, value) => (**value).clone(),
+            Ty::Optional(_) => Ty::Optional(Box::new(Ty::Dyn)),
+            Ty::Named(name) if FIELDS.iter().any(|(of, ..)| of == name) => {
+                match FIELDS.iter().find(|(of, known, _)| of == name && *known == field) {
+                    Some((.., ty)) => named(ty),
+                    None => {
+                        self.report(field, true, &format!("undefined field '{field}'"));
+                        Ty::Dyn
+                    }
+                }
+            }
+            Ty::Dyn => Ty::Dyn,
+            other => {
+                let message = format!("type '{}' does not support field selection", other.text());
+                self.report(field, true, &message);
+                Ty::Dyn
+            }
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr) -> Ty {
+        let qualified = call.target.as_deref().and_then(|target| match &target.expr {
+            Expr::Ident(namespace) => Some(format!("{namespace}.{}", call.func_name)),
+            _ => None,
+        });
+        if let Some(ty) = qualified.as_deref().and_then(result_of) {
+            call.args.iter().for_each(|arg| drop(self.infer(arg)));
+            return ty;
+        }
+        let target = call.target.as_deref().map(|target| self.infer(target));
+        let args: Vec<Ty> = call.args.iter().map(|arg| self.infer(arg)).collect();
+        let first = args.first().cloned().unwrap_or(Ty::Dyn);
+        let second = args.get(1).cloned().unwrap_or(Ty::Dyn);
+        match call.func_name.as_str() {
+            operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT => {
+                if let Some(other) = args.iter().find(|ty| !ty.is_dyn() && **ty != Ty::Bool) {
+                    let _ = other;
+                    self.no_overload(&call.func_name, &args);
+                }
+                Ty::Bool
+            }
+            operators::EQUALS | operators::NOT_EQUALS => {
+                if !comparable(&first, &second) {
+                    self.no_overload(&call.func_name, &args);
+                }
+                Ty::Bool
+            }
+            operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
+                let numbers = [Ty::Int, Ty::Uint, Ty::Double];
+                let both = numbers.contains(&first) && numbers.contains(&second);
+                if !both && !comparable(&first, &second) {
+                    self.no_overload(&call.func_name, &args);
+                }
+                Ty::Bool
+            }
+            operators::IN => Ty::Bool,
+            operators::CONDITIONAL => {
+                let third = args.get(2).cloned().unwrap_or(Ty::Dyn);
+                if second == third { second } else { Ty::Dyn }
+            }
+            operators::INDEX => match first {
+                Ty::List(of) => *of,
+                Ty::Map(_, value) => *value,
+                _ => Ty::Dyn,
+            },
+            operators::OPT_INDEX | operators::OPT_SELECT => Ty::Optional(Box::new(Ty::Dyn)),
+            operators::NEGATE => first,
+            operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
+                match (&first, &second) {
+                    (Ty::Dyn, _) | (_, Ty::Dyn) => {
+                        if first.is_dyn() {
+                            second
+                        } else {
+                            first
+                        }
+                    }
+                    (left, right) if left == right => first,
+                    (Ty::List(_), Ty::List(_)) => Ty::List(Box::new(Ty::Dyn)),
+                    (Ty::Named(_), _) | (_, Ty::Named(_)) => Ty::Dyn,
+                    _ => {
+                        self.no_overload(&call.func_name, &args);
+                        Ty::Dyn
+                    }
+                }
+            }
+            "@not_strictly_false" | "__not_strictly_false__" => Ty::Bool,
+            "orValue" => match target {
+                Some(Ty::Optional(of)) if *of != Ty::Dyn => *of,
+                _ => first,
+            },
+            name => match result_of(name) {
+                Some(ty) => ty,
+                None => {
+                    self.report_call(name);
+                    Ty::Dyn
+                }
+            },
+        }
+    }
+
+    fn no_overload(&mut self, operator: &str, args: &[Ty]) {
+        let symbol = operator.trim_matches('_');
+        let types: Vec<_> = args.iter().map(Ty::text).collect();
+        let message = format!("found no matching overload for '{operator}' applied to '({})'", types.join(", "));
+        let place = self.source.find(symbol).unwrap_or_default();
+        self.push(place, &message);
+    }
+
+    fn report(&mut self, name: &str, after_dot: bool, message: &str) {
+        let key = format!("{after_dot}{name}");
+        let nth = self.reported.iter().filter(|seen| **seen == key).count();
+        self.reported.push(key);
+        let place = occurrences(self.source, name).filter(|(_, dot)| dot.is_some() == after_dot).nth(nth);
+        let place = place.map_or(0, |(start, dot)| dot.unwrap_or(start));
+        self.push(place, message);
+    }
+
+    fn report_call(&mut self, name: &str) {
+        let place = occurrences(self.source, name).next().map_or(0, |(start, _)| start + name.len());
+        self.push(place, &format!("undeclared reference to '{name}' (in container '')"));
+    }
+
+    fn push(&mut self, place: usize, message: &str) {
+        let before = self.source.get(..place).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        self.errors.push(at(self.source, line, column, message));
+    }
+}
+
+fn comparable(left: &Ty, right: &Ty) -> bool {
+    match (left, right) {
+        (Ty::Dyn, _) | (_, Ty::Dyn) | (Ty::Null, _) | (_, Ty::Null) => true,
+        (Ty::List(left), Ty::List(right)) => comparable(left, right),
+        (Ty::Map(..), Ty::Map(..)) | (Ty::Optional(_), Ty::Optional(_)) => true,
+        (Ty::Named(_), _) | (_, Ty::Named(_)) => true,
+        (left, right) => left == right,
+    }
+}
+
+/// Where a name stands as a whole word outside of strings, and the dot before it if there is one.
+fn occurrences<'a>(source: &'a str, name: &'a str) -> impl Iterator<Item = (usize, Option<usize>)> + 'a {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = source.as_bytes();
+    source.match_indices(name).filter_map(move |(start, _)| {
+        let end = start + name.len();
+        let whole = (start == 0 || !word(bytes[start - 1])) && bytes.get(end).is_none_or(|byte| !word(*byte));
+        let quotes = source[..start].bytes().filter(|byte| matches!(byte, b'"' | b'\'')).count();
+        if !whole || quotes % 2 == 1 {
+            return None;
+        }
+        let dot = source[..start].trim_end_matches([' ', '?']).strip_suffix('.').map(str::len);
+        Some((start, dot))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_condition;
+
+    #[test]
+    fn conditions_have_to_be_bools() {
+        for source in [
+            "object.metadata.name == 'a'",
+            "!authorizer.group('').resource('pods').check('delete').allowed()",
+            "object.?metadata.?labels[?'a'].orValue('') == 'b'",
+            "namespaceObject.metadata.name == \"a\"",
+            "!('system:nodes' in request.userInfo.groups)",
+            "object.spec.containers.all(c, c.name.size() > 0)",
+            "has(object.metadata.labels) && 'a' in object.metadata.labels",
+            "object.spec.containers.filter(c, c.name == 'app').map(c, c.image).join(',') != ''",
+        ] {
+            assert_eq!(check_condition(source), Ok(()), "{source}");
+        }
+    }
+
+    #[test]
+    fn messages_are_the_recorded_ones() {
+        let cases = [
+            ("1 + 1", "must evaluate to bool but got int"),
+            ("object.metadata.name", "must evaluate to bool but got dyn"),
+            (
+                "request.foo == 1",
+                "compilation failed: ERROR: <input>:1:8: undefined field 'foo'\n | request.foo == 1\n | .......^",
+            ),
+            (
+                "foo == 1",
+                "compilation failed: ERROR: <input>:1:1: undeclared reference to 'foo' (in container '')\n | foo == 1\n | ^",
+            ),
+            (
+                "nope(",
+                "compilation failed: ERROR: <input>:1:6: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', ')', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | nope(\n | .....^",
+            ),
+        ];
+        for (source, expected) in cases {
+            assert_eq!(check_condition(source), Err(expected.to_owned()), "{source}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Validation of Mutating- and ValidatingWebhookConfigurations, with every message of kube-apiserver v1.36
+//! (vectors `config-validation/*`). Metadata is validated by whoever validates everybody's metadata.
+
+mod client_config;
+mod conditions;
+mod errors;
+mod rules;
+mod selector;
+
+use apimachinery::status::Cause;
+use serde_json::Value;
+
+use errors::{Errors, texts};
+
+/// What is wrong with the webhooks of a configuration, in the apiserver's order; `old` is the stored object on an update.
+pub(crate) fn validate(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut errors = Errors::default();
+    let hooks = |of: &Value| of["webhooks"].as_array().cloned().unwrap_or_default();
+    let new = hooks(configuration);
+    let old = old.map(hooks);
+    let unique_before = old.as_ref().is_none_or(|old| {
+        let names: Vec<_> = old.iter().map(|hook| &hook["name"]).collect();
+        names.iter().enumerate().all(|(at, name)| !names[..at].contains(name))
+    });
+    let mut names: Vec<&str> = Vec::new();
+    for (index, hook) in new.iter().enumerate() {
+        let path = format!("webhooks[{index}]");
+        webhook(mutating, hook, &path, &mut errors);
+        review_versions(hook, &path, &mut errors);
+        let name = hook["name"].as_str().unwrap_or_default();
+        if unique_before && !name.is_empty() {
+            if names.contains(&name) {
+                errors.duplicate(&format!("{path}.name"), name);
+            } else {
+                names.push(name);
+            }
+        }
+    }
+    errors.into_causes()
+}
+
+/// The defaults of one configuration, in place.
+pub(crate) fn default(mutating: bool, configuration: &mut Value) {
+    let Some(hooks) = configuration.get_mut("webhooks").and_then(Value::as_array_mut) else { return };
+    for hook in hooks.iter_mut().filter_map(Value::as_object_mut) {
+        let mut defaults = vec![
+            ("failurePolicy", Value::from("Fail")),
+            ("matchPolicy", Value::from("Equivalent")),
+            ("namespaceSelector", Value::Object(serde_json::Map::new())),
+            ("objectSelector", Value::Object(serde_json::Map::new())),
+            ("timeoutSeconds", Value::from(10)),
+        ];
+        if mutating {
+            defaults.push(("reinvocationPolicy", Value::from("Never")));
+        }
+        for (key, value) in defaults {
+            let slot = hook.entry(key).or_insert(Value::Null);
+            if slot.is_null() {
+                *slot = value;
+            }
+        }
+        let service = hook.get_mut("clientConfig").and_then(|config| config.get_mut("service"));
+        if let Some(service) = service.and_then(Value::as_object_mut)
+            && service.get("port").is_none_or(Value::is_null)
+        {
+            service.insert("port".to_owned(), 443.into());
+        }
+        for rule in hook.get_mut("rules").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(rule) = rule.as_object_mut()
+                && rule.get("scope").is_none_or(Value::is_null)
+            {
+                rule.insert("scope".to_owned(), "*".into());
+            }
+        }
+    }
+}
+
+fn webhook(mutating: bool, hook: &Value, path: &str, errors: &mut Errors) {
+    full_name(hook["name"].as_str().unwrap_or_default(), &format!("{path}.name"), errors);
+    for (index, rule) in hook["rules"].as_array().into_iter().flatten().enumerate() {
+        rules::validate(rule, &format!("{path}.rules[{index}]"), errors);
+    }
+    choice(hook, "failurePolicy", &["Fail", "Ignore"], path, errors);
+    choice(hook, "matchPolicy", &["Equivalent", "Exact"], path, errors);
+    if hook["sideEffects"].is_null() {
+        errors.required(&format!("{path}.sideEffects"), "must specify one of None, NoneOnDryRun");
+    }
+    choice(hook, "sideEffects", &["None", "NoneOnDryRun"], path, errors);
+    if let Some(seconds) = hook["timeoutSeconds"].as_i64().filter(|seconds| !(1..=30).contains(seconds)) {
+        let why = "the timeout value must be between 1 and 30 seconds";
+        errors.invalid(&format!("{path}.timeoutSeconds"), &seconds.to_string(), why);
+    }
+    selector::validate(&hook["namespaceSelector"], &format!("{path}.namespaceSelector"), errors);
+    selector::validate(&hook["objectSelector"], &format!("{path}.objectSelector"), errors);
+    if mutating {
+        choice(hook, "reinvocationPolicy", &["IfNeeded", "Never"], path, errors);
+    }
+    client_config::validate(&hook["clientConfig"], &format!("{path}.clientConfig"), errors);
+    conditions::validate(&hook["matchConditions"], &format!("{path}.matchConditions"), errors);
+}
+
+fn choice(hook: &Value, key: &str, supported: &[&str], path: &str, errors: &mut Errors) {
+    if let Some(given) = hook[key].as_str().filter(|given| !supported.contains(given)) {
+        errors.not_supported(&format!("{path}.{key}"), given, supported);
+    }
+}
+
+/// A webhook's name: a DNS subdomain of at least three segments.
+fn full_name(name: &str, path: &str, errors: &mut Errors) {
+    if name.is_empty() {
+        return errors.required(path, "");
+    }
+    let why = errors::dns1123_subdomain(name);
+    if !why.is_empty() {
+        errors.invalid_text(path, name, &why.join(","));
+    } else if name.split('.').count() < 3 {
+        errors.invalid_text(path, name, "should be a domain with at least three segments separated by dots");
+    }
+}
+
+fn review_versions(hook: &Value, path: &str, errors: &mut Errors) {
+    let path = format!("{path}.admissionReviewVersions");
+    let versions = texts(&hook["admissionReviewVersions"]);
+    if versions.is_empty() {
+        return errors.required(&path, "must specify one of v1, v1beta1");
+    }
+    for (index, version) in versions.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if versions[..index].contains(version) {
+            errors.invalid_text(&path, version, "duplicate version");
+        } else {
+            for why in errors::dns1035_label(version) {
+                errors.invalid_text(&path, version, &why);
+            }
+        }
+    }
+    if !versions.iter().any(|version| *version == "v1" || *version == "v1beta1") {
+        errors.invalid(&path, &hook["admissionReviewVersions"].to_string(), "must include at least one of v1, v1beta1");
+    }
+}
