@@ -25,7 +25,7 @@ pub use attributes::{Attributes, GroupVersionKind, GroupVersionResource, Operati
 pub use chain::Chain;
 pub use client::{Connection, Connector, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};
-pub(crate) use config_validation::{default as default_configuration, validate as validate_configuration};
+pub(crate) use config_validation::validate as validate_configuration;
 pub use rejection::Rejection;
 pub use trace::{Entry, Outcome, Phase, Trace};
 pub use warnings::header_texts;

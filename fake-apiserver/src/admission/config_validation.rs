@@ -7,13 +7,13 @@ mod errors;
 mod rules;
 mod selector;
 
-use apimachinery::status::Cause;
 use serde_json::Value;
 
+use crate::objects::field::FieldError;
 use errors::{Errors, texts};
 
 /// What is wrong with the webhooks of a configuration, in the apiserver's order; `old` is the stored object on an update.
-pub(crate) fn validate(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<Cause> {
+pub(crate) fn validate(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let hooks = |of: &Value| of["webhooks"].as_array().cloned().unwrap_or_default();
     let new = hooks(configuration);
@@ -36,43 +36,7 @@ pub(crate) fn validate(mutating: bool, configuration: &Value, old: Option<&Value
             }
         }
     }
-    errors.into_causes()
-}
-
-/// The defaults of one configuration, in place.
-pub(crate) fn default(mutating: bool, configuration: &mut Value) {
-    let Some(hooks) = configuration.get_mut("webhooks").and_then(Value::as_array_mut) else { return };
-    for hook in hooks.iter_mut().filter_map(Value::as_object_mut) {
-        let mut defaults = vec![
-            ("failurePolicy", Value::from("Fail")),
-            ("matchPolicy", Value::from("Equivalent")),
-            ("namespaceSelector", Value::Object(serde_json::Map::new())),
-            ("objectSelector", Value::Object(serde_json::Map::new())),
-            ("timeoutSeconds", Value::from(10)),
-        ];
-        if mutating {
-            defaults.push(("reinvocationPolicy", Value::from("Never")));
-        }
-        for (key, value) in defaults {
-            let slot = hook.entry(key).or_insert(Value::Null);
-            if slot.is_null() {
-                *slot = value;
-            }
-        }
-        let service = hook.get_mut("clientConfig").and_then(|config| config.get_mut("service"));
-        if let Some(service) = service.and_then(Value::as_object_mut)
-            && service.get("port").is_none_or(Value::is_null)
-        {
-            service.insert("port".to_owned(), 443.into());
-        }
-        for rule in hook.get_mut("rules").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(rule) = rule.as_object_mut()
-                && rule.get("scope").is_none_or(Value::is_null)
-            {
-                rule.insert("scope".to_owned(), "*".into());
-            }
-        }
-    }
+    errors.into_inner()
 }
 
 fn webhook(mutating: bool, hook: &Value, path: &str, errors: &mut Errors) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::{Gvk, Resource};
-use crate::admission::{GroupVersionKind, Rejection};
+use crate::admission::{GroupVersionKind, Rejection, validate_configuration};
 use crate::core::Core;
 use crate::objects::Target;
 use crate::objects::decode::{self, FieldValidation, Format};
@@ -89,7 +89,9 @@ pub(crate) fn validate_create(
     object: &Value,
     _warnings: &mut Vec<String>,
 ) -> Result<(), Rejection> {
-    refuse(resource, object, &validation::create(target(&resource.gvk), object, resource.namespaced))
+    let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
+    errors.extend(validate_webhooks(resource, object, None));
+    refuse(resource, object, &errors)
 }
 
 /// Refuses a change that is not valid.
@@ -101,7 +103,18 @@ pub(crate) fn validate_update(
     _warnings: &mut Vec<String>,
 ) -> Result<(), Rejection> {
     let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
-    refuse(resource, new, &validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource))
+    let mut errors = validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource);
+    errors.extend(validate_webhooks(resource, new, Some(old)));
+    refuse(resource, new, &errors)
+}
+
+/// Webhook configurations are admission's to judge.
+fn validate_webhooks(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    match (&*resource.gvk.group, &*resource.gvk.kind) {
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => validate_configuration(true, new, old),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => validate_configuration(false, new, old),
+        _ => Vec::new(),
+    }
 }
 
 fn refuse(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<(), Rejection> {

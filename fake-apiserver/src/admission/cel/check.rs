@@ -4,8 +4,6 @@
 use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use kube_cel::cel::parser::Parser;
 
-use super::super::golang::quote;
-
 /// Checks that an expression compiles to a bool in the environment of match conditions.
 ///
 /// # Errors
@@ -414,8 +412,7 @@ impl Checker<'_> {
         let second = args.get(1).cloned().unwrap_or(Ty::Dyn);
         match call.func_name.as_str() {
             operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT => {
-                if let Some(other) = args.iter().find(|ty| !ty.is_dyn() && **ty != Ty::Bool) {
-                    let _ = other;
+                if args.iter().any(|ty| !ty.is_dyn() && *ty != Ty::Bool) {
                     self.no_overload(&call.func_name, &args);
                 }
                 Ty::Bool

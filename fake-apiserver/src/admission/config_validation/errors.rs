@@ -1,26 +1,26 @@
 //! Field errors as the apiserver words them.
 
-use apimachinery::status::Cause;
 use serde_json::Value;
 
 use super::super::golang::quote;
+use crate::objects::field::{ErrorType, FieldError};
 
 /// The errors found so far.
 #[derive(Default)]
-pub(crate) struct Errors(Vec<Cause>);
+pub(crate) struct Errors(Vec<FieldError>);
 
 impl Errors {
-    fn push(&mut self, reason: &str, field: &str, message: String) {
-        self.0.push(Cause { reason: reason.to_owned(), message, field: field.to_owned() });
+    fn push(&mut self, error_type: ErrorType, field: &str, value: String, detail: String) {
+        self.0.push(FieldError { error_type, field: field.to_owned(), value, detail });
     }
 
     pub(crate) fn required(&mut self, field: &str, why: &str) {
-        self.push("FieldValueRequired", field, with("Required value".to_owned(), why));
+        self.push(ErrorType::Required, field, String::new(), why.to_owned());
     }
 
     /// `value` as it is printed: a number, or JSON.
     pub(crate) fn invalid(&mut self, field: &str, value: &str, why: &str) {
-        self.push("FieldValueInvalid", field, with(format!("Invalid value: {value}"), why));
+        self.push(ErrorType::Invalid, field, value.to_owned(), why.to_owned());
     }
 
     pub(crate) fn invalid_text(&mut self, field: &str, value: &str, why: &str) {
@@ -28,30 +28,26 @@ impl Errors {
     }
 
     pub(crate) fn duplicate(&mut self, field: &str, value: &str) {
-        self.push("FieldValueDuplicate", field, format!("Duplicate value: {}", quote(value)));
+        self.push(ErrorType::Duplicate, field, quote(value), String::new());
     }
 
     pub(crate) fn forbidden(&mut self, field: &str, why: &str) {
-        self.push("FieldValueForbidden", field, with("Forbidden".to_owned(), why));
+        self.push(ErrorType::Forbidden, field, String::new(), why.to_owned());
     }
 
     pub(crate) fn too_many(&mut self, field: &str, count: usize, most: usize) {
-        self.push("FieldValueTooMany", field, format!("Too many: {count}: must have at most {most} items"));
+        self.push(ErrorType::TooMany, field, count.to_string(), format!("must have at most {most} items"));
     }
 
     pub(crate) fn not_supported(&mut self, field: &str, value: &str, supported: &[&str]) {
         let supported: Vec<_> = supported.iter().map(|one| quote(one)).collect();
-        let message = format!("Unsupported value: {}: supported values: {}", quote(value), supported.join(", "));
-        self.push("FieldValueNotSupported", field, message);
+        let detail = format!("supported values: {}", supported.join(", "));
+        self.push(ErrorType::NotSupported, field, quote(value), detail);
     }
 
-    pub(crate) fn into_causes(self) -> Vec<Cause> {
+    pub(crate) fn into_inner(self) -> Vec<FieldError> {
         self.0
     }
-}
-
-fn with(text: String, why: &str) -> String {
-    if why.is_empty() { text } else { format!("{text}: {why}") }
 }
 
 /// The strings of a list.

@@ -20,7 +20,7 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
                 quantum[filled] = bits;
                 filled += 1;
             } else if byte == b'=' {
-                at = padding(input, at, filled)?;
+                padding(input, at, filled)?;
                 push(&mut out, quantum, filled);
                 return Ok(out);
             } else if byte != b'\n' && byte != b'\r' {
@@ -32,7 +32,7 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Checks what follows the first `=`; only line breaks may come after the padding.
-fn padding(input: &[u8], mut at: usize, filled: usize) -> Result<usize, String> {
+fn padding(input: &[u8], mut at: usize, filled: usize) -> Result<(), String> {
     let skip = |mut at: usize| {
         while matches!(input.get(at), Some(b'\n' | b'\r')) {
             at += 1;
@@ -51,7 +51,7 @@ fn padding(input: &[u8], mut at: usize, filled: usize) -> Result<usize, String> 
         }
     }
     at = skip(at);
-    if at < input.len() { Err(illegal(at)) } else { Ok(at) }
+    if at < input.len() { Err(illegal(at)) } else { Ok(()) }
 }
 
 fn push(out: &mut Vec<u8>, quantum: [u8; 4], filled: usize) {
