@@ -57,6 +57,15 @@ pub(crate) fn reset_fields(target: Target<'_>, subresource: &str) -> Vec<&'stati
     }
 }
 
+/// What is stored is read back without the difference between an empty list and none (`rules: []` of a Role becomes null).
+fn forget_empty_lists(object: &mut Value) {
+    for value in object.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+        if value.as_array().is_some_and(Vec::is_empty) {
+            *value = Value::Null;
+        }
+    }
+}
+
 /// Before an object is created (after mutating admission): what the client wrote into the status is gone, the generation is 1.
 ///
 /// `uid` is the object's new uid; Jobs select their pods by it.
@@ -92,22 +101,21 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) 
         ("apps", "DaemonSet") => {
             zero_status(target, object);
             if let Some(notes) = sub_mut(object, "metadata").and_then(|metadata| sub_mut(metadata, "annotations")) {
-                get::default(notes, "deprecated.daemonset.template.generation", "1");
+                set(notes, "deprecated.daemonset.template.generation", "1");
             }
         }
         ("certificates.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io", _) => {}
         _ => zero_status(target, object),
     }
+    if decode::zero(target).is_some() {
+        forget_empty_lists(object);
+    }
 }
 
 /// The status of a new object: what is always in one, if the kind has a status at all.
 fn zero_status(target: Target<'_>, object: &mut Value) {
-    match decode::zero(target) {
-        Some(mut zero) => match get::remove(&mut zero, "status") {
-            Some(status) => set(object, "status", status),
-            None => {}
-        },
-        None => {}
+    if let Some(status) = decode::zero(target).and_then(|mut zero| get::remove(&mut zero, "status")) {
+        set(object, "status", status);
     }
 }
 
@@ -136,6 +144,9 @@ fn job(object: &mut Value, uid: &str) {
 
 /// Before an object replaces another one: the parts that this request cannot write are as they were.
 pub(crate) fn prepare_update(target: Target<'_>, new: &mut Value, old: &Value, subresource: &str) {
+    if decode::zero(target).is_some() {
+        forget_empty_lists(new);
+    }
     let keep = |new: &mut Value, field: &str| match old.get(field) {
         Some(value) => set(new, field, value.clone()),
         None => {

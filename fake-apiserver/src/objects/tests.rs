@@ -101,6 +101,11 @@ fn create(target: Target<'_>, create: &Create) -> Result<(Value, Vec<String>), V
     if let (Some(namespace), Some(metadata)) = (&namespace, get::sub_mut(&mut object, "metadata")) {
         get::set(metadata, "namespace", namespace.as_str());
     }
+    if namespace.is_none() {
+        if let Some(metadata) = get::sub_mut(&mut object, "metadata") {
+            get::remove(metadata, "namespace");
+        }
+    }
     defaults::apply(target, &mut object);
     let writer = Writer { manager: "refclient", subresource: "", time: "2026-01-01T00:00:00Z" };
     managed_fields::update(target, None, &mut object, &writer);
@@ -219,7 +224,7 @@ fn objects_are_stored_as_recorded() {
         let target = Target::new(&group, &version, &kind);
         let unnamed = recorded.body["metadata"]["name"].is_null();
         let skipped = recorded.status != 201
-            || (recorded.mutated && kind == "Pod")
+            || (recorded.mutated && (kind == "Pod" || !recorded.place.ends_with("setup")))
             || decode::zero(target).is_none()
             || unnamed
             || kind.ends_with("Review")

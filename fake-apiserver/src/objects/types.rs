@@ -180,6 +180,16 @@ const NULL_TIMES: [&str; 14] = [
     "expirationTimestamp",
     "lastTimestamp",
 ];
+/// Lists that the API reference calls optional and that are null when unset.
+const NULL_LISTS: [(&str, &str); 3] =
+    [("Role", "rules"), ("ClusterRole", "rules"), ("HorizontalPodAutoscalerStatus", "currentMetrics")];
+/// Optional scalars with a zero default that are left out all the same.
+const OMITTED: [&str; 6] = ["name", "readOnly", "optional", "service", "replicas", "minReadySeconds"];
+
+fn is_zero(value: &Value) -> bool {
+    matches!(value, Value::Bool(false)) || value.as_i64() == Some(0) || value.as_str() == Some("")
+}
+
 /// The apiserver's names of string types, by field: they appear in decoding errors.
 const NAMED: [(&str, &str, &str); 14] = [
     ("Container", "imagePullPolicy", "v1.PullPolicy"),
@@ -232,11 +242,16 @@ impl Type {
 impl Field {
     fn new(ty: &str, schema: &'static schema::Field) -> Field {
         let name = schema.name;
+        let zero = schema.default.as_ref().is_some_and(is_zero);
         let always = match &schema.kind {
             Kind::Object(_) => schema.default.as_ref().is_some_and(Value::is_object),
             Kind::Time | Kind::MicroTime => NULL_TIMES.contains(&name) && ty != "PodCertificateRequestStatus",
             Kind::Quantity => schema.required || name == "divisor",
-            _ => schema.required,
+            Kind::List(_) | Kind::Map(_) => {
+                (schema.required && name != "validationActions") || NULL_LISTS.contains(&(ty, name))
+            }
+            Kind::IntOrString | Kind::Any | Kind::Bytes => schema.required,
+            _ => zero && (schema.required || !OMITTED.contains(&name)),
         };
         let plain = !always
             && match &schema.kind {

@@ -355,8 +355,7 @@ fn is_left_out(field: &Field, value: &Value) -> bool {
         Value::String(text) => field.plain && text.is_empty(),
         Value::Number(number) => field.plain && number.as_i64() == Some(0),
         Value::Bool(value) => field.plain && !*value,
-        // What is stored is read back without the difference between an empty list and none.
-        Value::Array(list) => list.is_empty() && !matches!(field.schema.kind, Kind::Any),
+        Value::Array(list) => list.is_empty() && !field.always && !matches!(field.schema.kind, Kind::Any),
         Value::Object(map) => map.is_empty() && matches!(field.schema.kind, Kind::Map(_)) && !field.always,
     }
 }

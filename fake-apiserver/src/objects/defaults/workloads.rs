@@ -32,6 +32,12 @@ pub(super) fn replication_controller(object: &mut Value) {
 }
 
 pub(super) fn apps(kind: &str, object: &mut Value) {
+    if kind == "DaemonSet" {
+        // The old counter of templates lives in an annotation.
+        if let Some(notes) = sub_mut(object, "metadata").and_then(|metadata| sub_mut(metadata, "annotations")) {
+            default(notes, "deprecated.daemonset.template.generation", "0");
+        }
+    }
     let Some(spec) = sub_mut(object, "spec") else { return };
     match kind {
         "Deployment" => {
