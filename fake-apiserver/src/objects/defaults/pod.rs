@@ -10,6 +10,10 @@ pub(super) fn pod(object: &mut Value) {
     let Some(spec) = sub_mut(object, "spec") else { return };
     self::spec(spec);
     default(spec, "enableServiceLinks", true);
+    // A pod's negative grace period is one second; a template's stays (pod-validation/negative-grace).
+    if get::int(spec, "terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+        set(spec, "terminationGracePeriodSeconds", 1);
+    }
     if host_network(spec) {
         for field in ["containers", "initContainers"] {
             for container in list_mut(spec, field) {

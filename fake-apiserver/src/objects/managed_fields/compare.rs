@@ -220,10 +220,17 @@ fn items(
     };
     let item = |list: Option<&Value>, index: usize| list.and_then(|list| list.get(index)).cloned();
     let (before, after) = (keyed(old), keyed(new));
+    let twice = repeated(&before, &after);
     let index: std::collections::HashMap<&str, usize> = before.iter().map(|(key, at)| (key.as_str(), *at)).collect();
     let mut seen = std::collections::HashSet::new();
     for (key, at) in &after {
         if !seen.insert(key.as_str()) {
+            continue;
+        }
+        if twice.contains(key.as_str()) {
+            path.push(key.clone());
+            whole(&all(old, &before, key), &all(new, &after, key), path, comparison);
+            path.pop();
             continue;
         }
         let (was, is) = (index.get(key.as_str()).and_then(|at| item(old, *at)), item(new, *at));
@@ -239,5 +246,32 @@ fn items(
             walk(shape.item(), item(old, *at).as_ref(), None, path, comparison);
             path.pop();
         }
+    }
+}
+
+/// Keys that one of two lists has more than once.
+fn repeated<'k>(before: &'k [(String, usize)], after: &'k [(String, usize)]) -> std::collections::HashSet<&'k str> {
+    let mut out = std::collections::HashSet::new();
+    for list in [before, after] {
+        let mut seen = std::collections::HashSet::new();
+        out.extend(list.iter().map(|(key, _)| key.as_str()).filter(|key| !seen.insert(*key)));
+    }
+    out
+}
+
+/// All items of a list with one key.
+fn all(list: Option<&Value>, keyed: &[(String, usize)], key: &str) -> Vec<Value> {
+    let places = keyed.iter().filter(|(other, _)| other == key).map(|(_, at)| *at);
+    places.filter_map(|at| list.and_then(|list| list.get(at)).cloned()).collect()
+}
+
+/// Items that share a key are compared as one, and owned as one (pod-validation/port-duplicate-container-port).
+fn whole(before: &[Value], after: &[Value], path: &[String], comparison: &mut Comparison) {
+    if before.is_empty() {
+        comparison.added.insert(path);
+    } else if after.is_empty() {
+        comparison.removed.insert(path);
+    } else if before != after {
+        comparison.modified.insert(path);
     }
 }
