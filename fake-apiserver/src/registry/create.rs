@@ -58,17 +58,20 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
     if !call.resource.is_stored() {
         return hooks::virtual_create(core, call, admission, object).await;
     }
+    let generate = generated_prefix(&object);
+    if let Some(prefix) = &generate {
+        object["metadata"]["name"] = format!("{prefix}{}", core.random.suffix(SUFFIX)).into();
+    }
+    object["metadata"]["uid"] = core.random.uid().into();
+    object["metadata"]["creationTimestamp"] = now.rfc3339().into();
     seam::prepare_for_create(core, &call.resource, &mut object);
     hooks::prepare_for_create(core, call, &mut object)?;
-    let generate = generated_prefix(&object);
     let mut attempt = 0;
     loop {
         attempt += 1;
-        if let Some(prefix) = &generate {
+        if let Some(prefix) = generate.as_ref().filter(|_| attempt > 1) {
             object["metadata"]["name"] = format!("{prefix}{}", core.random.suffix(SUFFIX)).into();
         }
-        object["metadata"]["uid"] = core.random.uid().into();
-        object["metadata"]["creationTimestamp"] = now.rfc3339().into();
         seam::validate_create(&call.resource, &object, &mut call.warnings)?;
         admission.attributes.name = text(&object["metadata"], "name").to_owned();
         admission.attributes.object = Some(object);

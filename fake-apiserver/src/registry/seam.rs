@@ -6,10 +6,11 @@ use super::call::Call;
 use super::{Gvk, Resource};
 use crate::admission::{GroupVersionKind, Rejection, validate_configuration};
 use crate::core::Core;
-use crate::objects::Target;
 use crate::objects::decode::{self, FieldValidation, Format};
-use crate::objects::field::{FieldError, invalid_status};
-use crate::objects::validation;
+use crate::objects::field::{FieldError, Path, invalid_status};
+use crate::objects::managed_fields::{self, Writer};
+use crate::objects::patch::{self as patches, PatchType};
+use crate::objects::{Target, defaults, strategy, validation, warnings};
 
 /// The kind as the objects' functions name it.
 pub(crate) fn target(gvk: &Gvk) -> Target<'_> {
@@ -58,40 +59,93 @@ pub(crate) fn normalize(_core: &Core, kind: &GroupVersionKind, object: Value) ->
 }
 
 /// Sets the defaults of a kind.
-pub(crate) fn default(_core: &Core, _gvk: &Gvk, _object: &mut Value) {}
+pub(crate) fn default(_core: &Core, gvk: &Gvk, object: &mut Value) {
+    defaults::apply(target(gvk), object);
+}
 
 /// Reads DeleteOptions.
 pub(crate) fn decode_options(_core: &Core, _call: &mut Call, body: &[u8]) -> Result<Value, Rejection> {
     serde_json::from_slice(body).map_err(|error| Rejection::bad_request(&error.to_string()))
 }
 
+/// The kind that an object says it is of.
+fn own_target(object: &Value) -> Target<'_> {
+    let api_version = super::meta::text(object, "apiVersion");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    Target::new(group, version, super::meta::text(object, "kind"))
+}
+
+/// Runs with the one who writes.
+fn with_writer<T>(core: &Core, call: &Call, run: impl FnOnce(&Writer<'_>) -> T) -> T {
+    let time = core.clock.now().rfc3339();
+    let manager = managed_fields::manager(Some(call.query.get("fieldManager")), &call.user_agent);
+    let subresource = call.subresource.as_ref().map(|subresource| &*subresource.name).unwrap_or_default();
+    run(&Writer { manager, subresource, time: &time })
+}
+
 /// Writes down who set what in a new object.
-pub(crate) fn track_create(_core: &Core, _call: &Call, _object: &mut Value) {}
+pub(crate) fn track_create(core: &Core, call: &Call, object: &mut Value) {
+    let kind = object.clone();
+    with_writer(core, call, |writer| managed_fields::update(own_target(&kind), None, object, writer));
+}
 
-/// Writes down who changed what.
-pub(crate) fn track_update(_core: &Core, _call: &Call, _new: &mut Value, _old: &Value, _patch: bool) {}
+/// Writes down who changed what; server-side apply has done so already.
+pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Value, patch: bool) {
+    if patch && super::patch::media_type(&call.content_type) == super::patch::APPLY {
+        return;
+    }
+    let gvk = call.resource.gvk.clone();
+    with_writer(core, call, |writer| managed_fields::update(target(&gvk), Some(old), new, writer));
+}
 
-/// What a kind does to every new object.
-pub(crate) fn prepare_for_create(_core: &Core, _resource: &Resource, _object: &mut Value) {}
+/// What a kind does to every new object, which has its name and uid by now.
+pub(crate) fn prepare_for_create(_core: &Core, resource: &Resource, object: &mut Value) {
+    let uid = super::meta::text(&object["metadata"], "uid").to_owned();
+    strategy::prepare_create(target(&resource.gvk), object, &uid);
+    if resource.is_custom() && resource.subresource("status").is_some() {
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("status");
+        }
+    }
+}
 
 /// What a kind does to every changed object.
 pub(crate) fn prepare_for_update(
-    _resource: &Resource,
-    _subresource: Option<&super::Subresource>,
-    _new: &mut Value,
-    _old: &Value,
+    resource: &Resource,
+    subresource: Option<&super::Subresource>,
+    new: &mut Value,
+    old: &Value,
 ) {
+    let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
+    if resource.is_custom() && resource.subresource("status").is_some() {
+        keep_custom(subresource, new, old);
+    }
+    strategy::prepare_update(target(&resource.gvk), new, old, subresource);
+}
+
+/// A custom resource with a status: `status` is written through its subresource only, and nothing else is.
+fn keep_custom(subresource: &str, new: &mut Value, old: &Value) {
+    let (Some(fields), Some(before)) = (new.as_object_mut(), old.as_object()) else { return };
+    if subresource == "status" {
+        fields.retain(|field, _| matches!(field.as_str(), "status" | "metadata"));
+        for (field, value) in before.iter().filter(|(field, _)| !matches!(field.as_str(), "status" | "metadata")) {
+            fields.insert(field.clone(), value.clone());
+        }
+        return;
+    }
+    match before.get("status") {
+        Some(status) => fields.insert("status".to_owned(), status.clone()),
+        None => fields.remove("status"),
+    };
 }
 
 /// Refuses a new object that is not valid.
-pub(crate) fn validate_create(
-    resource: &Resource,
-    object: &Value,
-    _warnings: &mut Vec<String>,
-) -> Result<(), Rejection> {
+pub(crate) fn validate_create(resource: &Resource, object: &Value, texts: &mut Vec<String>) -> Result<(), Rejection> {
     let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
     errors.extend(validate_webhooks(resource, object, None));
-    refuse(resource, object, &errors)
+    refuse(resource, object, &errors)?;
+    super::admit::merge(texts, warnings::warnings(target(&resource.gvk), object));
+    Ok(())
 }
 
 /// Refuses a change that is not valid.
@@ -100,12 +154,14 @@ pub(crate) fn validate_update(
     subresource: Option<&super::Subresource>,
     new: &Value,
     old: &Value,
-    _warnings: &mut Vec<String>,
+    texts: &mut Vec<String>,
 ) -> Result<(), Rejection> {
     let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
     let mut errors = validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource);
     errors.extend(validate_webhooks(resource, new, Some(old)));
-    refuse(resource, new, &errors)
+    refuse(resource, new, &errors)?;
+    super::admit::merge(texts, warnings::warnings(target(&resource.gvk), new));
+    Ok(())
 }
 
 /// Webhook configurations are admission's to judge.
@@ -141,38 +197,56 @@ pub(crate) fn from_storage(resource: &Resource, object: &Value) -> Value {
 
 /// Whether a write would change nothing but the times in managedFields.
 pub(crate) fn is_unchanged(new: &Value, old: &Value) -> bool {
-    new == old
+    managed_fields::is_same(old, new)
 }
 
-/// Checks the options of a PATCH.
-pub(crate) fn check_patch_options(_call: &Call, _apply: bool) -> Result<(), Rejection> {
-    Ok(())
+/// Checks the options of a PATCH: apply needs a manager, and only apply can be forced.
+pub(crate) fn check_patch_options(call: &Call, apply: bool) -> Result<(), Rejection> {
+    let mut errors = Vec::new();
+    if apply && call.query.get("fieldManager").is_empty() {
+        errors.push(FieldError::required(&Path::root("fieldManager"), "is required for apply patch"));
+    }
+    if !apply && !call.query.get("force").is_empty() {
+        errors.push(FieldError::forbidden(&Path::root("force"), "may not be specified for non-apply patch"));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(rejection(invalid_status(Target::new("meta.k8s.io", "v1", "PatchOptions"), "", &errors)))
 }
 
 /// What a patch makes of an object.
-pub(crate) fn patch(_core: &Core, call: &mut Call, old: &Value) -> Result<Value, Rejection> {
-    let media = super::patch::media_type(&call.content_type);
-    let bad = |error: String| Rejection::bad_request(&error);
-    if media == "application/json-patch+json" {
-        let patch = apimachinery::json_patch::Patch::parse(&call.body).map_err(|error| bad(error.to_string()))?;
-        return patch.apply(old.clone()).map_err(|error| bad(error.to_string()));
-    }
-    let patch: Value = serde_json::from_slice(&call.body).map_err(|error| bad(error.to_string()))?;
-    let gvk = &call.resource.gvk;
-    match (media, apimachinery::schema::lookup(&gvk.group, &gvk.version, &gvk.kind)) {
-        ("application/strategic-merge-patch+json" | super::patch::APPLY, Some(ty)) => {
-            apimachinery::merge::strategic(old.clone(), patch, ty).map_err(|error| bad(error.to_string()))
+pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, Rejection> {
+    let kind = own_target(old);
+    let mut object = match PatchType::from_content_type(&call.content_type) {
+        Some(PatchType::Apply) => apply(core, call, kind, Some(old))?,
+        Some(sort) => {
+            let patched = patches::patch(kind, sort, old, &call.body, field_validation(call)).map_err(rejection)?;
+            super::admit::merge(&mut call.warnings, patched.warnings);
+            patched.object
         }
-        _ => Ok(apimachinery::merge::json_merge(old.clone(), patch)),
-    }
+        None => return Err(Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")),
+    };
+    defaults::apply(kind, &mut object);
+    Ok(object)
+}
+
+/// Server-side apply. `?force=` is true for anything but the words for false.
+fn apply(core: &Core, call: &Call, kind: Target<'_>, live: Option<&Value>) -> Result<Value, Rejection> {
+    let force = !matches!(call.query.get("force"), "" | "0" | "f" | "F" | "false" | "FALSE" | "False");
+    with_writer(core, call, |writer| patches::apply(kind, live, &call.body, writer, force)).map_err(rejection)
 }
 
 /// Server-side apply of an object that is not there.
 pub(crate) fn apply_to_nothing(core: &Core, call: &mut Call) -> Result<Value, Rejection> {
     let gvk = call.resource.gvk.clone();
-    let body = call.body.clone();
-    decode(core, call, &gvk, &body)
+    let mut object = apply(core, call, target(&gvk), None)?;
+    defaults::apply(target(&gvk), &mut object);
+    Ok(object)
 }
 
 /// Writes down who changed what through a subresource with a kind of its own.
-pub(crate) fn track_subresource(_core: &Core, _call: &Call, _new: &mut Value, _old: &Value) {}
+pub(crate) fn track_subresource(core: &Core, call: &Call, new: &mut Value, old: &Value) {
+    let gvk = call.resource.gvk.clone();
+    with_writer(core, call, |writer| managed_fields::update(target(&gvk), Some(old), new, writer));
+}
