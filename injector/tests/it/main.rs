@@ -1,4 +1,6 @@
-//! The injector from outside: over TLS, and as a command.
+//! The injector from outside: over TLS, as a command, and in process over Istio's recorded answers.
 
+mod conformance;
+mod equal;
 mod serve;
 mod support;
