@@ -1,5 +1,7 @@
 //! Injection into files, as `istioctl kube-inject` does it: pod templates inside workloads, Lists, and pods.
 
+mod typed;
+
 use serde_json::{Map, Value};
 
 use crate::injector::{Engine, Error, Injector, Owner};
@@ -47,18 +49,27 @@ fn inject(
                 *item = inject(engine, item.take(), warnings, injected, depth + 1)?;
             }
         }
+        typed::complete(&mut document);
         return Ok(document);
     }
-    let Some((template, metadata)) = places(&document) else { return Ok(document) };
+    let Some(places) = places(&document) else { return Ok(document) };
     let empty = Value::Object(Map::new());
-    let metadata = document.pointer(metadata).cloned().unwrap_or(empty);
+    let owner_metadata = document.get("metadata").cloned().unwrap_or(empty);
     let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, api_version) = (text("kind"), text("apiVersion"));
-    let place = |document: &mut Value| document.pointer_mut(template).map(Value::take);
-    let Some(pod) = place(&mut document).filter(|p| !p.is_null()) else { return Ok(document) };
-    let name = described(&kind, &metadata);
+    let Some(spec) = document.pointer_mut(places.spec).map(Value::take).filter(|s| !s.is_null()) else {
+        return Ok(document);
+    };
+    let metadata = document.pointer_mut(places.metadata).map_or(Value::Null, Value::take);
+    let mut pod = Map::new();
+    if !metadata.is_null() {
+        pod.insert("metadata".to_owned(), metadata);
+    }
+    pod.insert("spec".to_owned(), spec);
+    let pod = Value::Object(pod);
+    let name = described(&kind, &owner_metadata);
     let host_network = pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
-    let owner = Owner { api_version: &api_version, kind: &kind, metadata: &metadata };
+    let owner = Owner { api_version: &api_version, kind: &kind, metadata: &owner_metadata };
     let done = engine.offline(pod, &owner).map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     warnings.extend(done.warnings.iter().map(|w| format!("{name}: {w}")));
     if done.decision.inject {
@@ -66,10 +77,25 @@ fn inject(
     } else if host_network {
         warnings.push(format!("Skipping injection because {name} has host networking enabled"));
     }
-    if let Some(slot) = document.pointer_mut(template) {
-        *slot = done.pod;
+    let mut pod = done.pod;
+    for (place, key) in [(places.spec, "spec"), (places.metadata, "metadata")] {
+        let part = pod.get_mut(key).map_or(Value::Null, Value::take);
+        put(&mut document, place, part);
     }
+    typed::complete(&mut document);
     Ok(document)
+}
+
+/// Puts a part back where it was taken from; nothing comes of nothing.
+fn put(document: &mut Value, place: &str, part: Value) {
+    if let Some(slot) = document.pointer_mut(place) {
+        *slot = part;
+    } else if !part.is_null()
+        && let Some((parent, key)) = place.rsplit_once('/')
+        && let Some(Value::Object(parent)) = document.pointer_mut(parent)
+    {
+        parent.insert(key.to_owned(), part);
+    }
 }
 
 fn is_list(document: &Value) -> bool {
@@ -77,18 +103,26 @@ fn is_list(document: &Value) -> bool {
     kind == "List" || kind.ends_with("List") && document.get("items").is_some_and(Value::is_array)
 }
 
-/// Where the pod template is, and the metadata that names the workload.
-fn places(document: &Value) -> Option<(&'static str, &'static str)> {
+/// Where a document keeps the two parts of a pod.
+struct Places {
+    spec: &'static str,
+    /// The metadata that templates see and that gets the labels and annotations.
+    metadata: &'static str,
+}
+
+/// A CronJob's labels and annotations are those of its job template: that is where Istio looks and writes.
+fn places(document: &Value) -> Option<Places> {
     let group = document.get("apiVersion").and_then(Value::as_str)?.rsplit_once('/').map_or("", |(g, _)| g);
-    Some(match (group, document.get("kind").and_then(Value::as_str)?) {
-        ("", "Pod") => ("", "/metadata"),
+    let (spec, metadata) = match (group, document.get("kind").and_then(Value::as_str)?) {
+        ("", "Pod") => ("/spec", "/metadata"),
         ("apps" | "extensions", "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet")
         | ("", "ReplicationController")
         | ("batch", "Job")
-        | ("" | "apps.openshift.io", "DeploymentConfig") => ("/spec/template", "/metadata"),
-        ("batch", "CronJob") => ("/spec/jobTemplate/spec/template", "/spec/jobTemplate/metadata"),
+        | ("" | "apps.openshift.io", "DeploymentConfig") => ("/spec/template/spec", "/spec/template/metadata"),
+        ("batch", "CronJob") => ("/spec/jobTemplate/spec/template/spec", "/spec/jobTemplate/metadata"),
         _ => return None,
-    })
+    };
+    Some(Places { spec, metadata })
 }
 
 /// `Deployment "namespace/name"`, for messages.

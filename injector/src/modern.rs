@@ -169,11 +169,15 @@ impl Engine for Modern {
         {
             metadata.insert("namespace".to_owned(), namespace.clone().into());
         }
-        let identity = Identity::Owner {
-            kind: Cow::Borrowed(owner.kind),
-            api_version: Cow::Borrowed(owner.api_version),
-            name: Cow::Borrowed(of_owner("name").unwrap_or_default()),
-            namespace: Cow::Borrowed(&namespace),
+        let identity = if owner.kind == "Pod" {
+            Identity::Pod { request_namespace: &namespace }
+        } else {
+            Identity::Owner {
+                kind: Cow::Borrowed(owner.kind),
+                api_version: Cow::Borrowed(owner.api_version),
+                name: Cow::Borrowed(of_owner("name").unwrap_or_default()),
+                namespace: Cow::Borrowed(&namespace),
+            }
         };
         let revision = self.revision.as_deref().unwrap_or_default();
         let pass = Pass { object: &pod, namespace: &namespace, identity, revision, variables: Vec::new() };

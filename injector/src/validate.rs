@@ -25,10 +25,10 @@ const CHECKS: &[(&str, Check)] = &[
     ("status.sidecar.istio.io/port", port),
     ("traffic.sidecar.istio.io/excludeInboundPorts", ports),
     ("traffic.sidecar.istio.io/excludeInterfaces", interfaces),
-    ("traffic.sidecar.istio.io/excludeOutboundIPRanges", ranges),
+    ("traffic.sidecar.istio.io/excludeOutboundIPRanges", excluded_ranges),
     ("traffic.sidecar.istio.io/excludeOutboundPorts", ports),
     ("traffic.sidecar.istio.io/includeInboundPorts", ports_or_star),
-    ("traffic.sidecar.istio.io/includeOutboundIPRanges", ranges_or_star),
+    ("traffic.sidecar.istio.io/includeOutboundIPRanges", included_ranges),
     ("traffic.sidecar.istio.io/kubevirtInterfaces", interfaces),
 ];
 
@@ -108,8 +108,12 @@ fn ranges(value: &str) -> Result<(), String> {
     })
 }
 
-fn ranges_or_star(value: &str) -> Result<(), String> {
-    if value == "*" { Ok(()) } else { ranges(value) }
+fn excluded_ranges(value: &str) -> Result<(), String> {
+    ranges(value).map_err(|e| format!("excludeIPRanges invalid: {e}"))
+}
+
+fn included_ranges(value: &str) -> Result<(), String> {
+    if value == "*" { Ok(()) } else { ranges(value).map_err(|e| format!("includeIPRanges invalid: {e}")) }
 }
 
 /// Linux's rules for interface names.
