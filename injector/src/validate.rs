@@ -138,17 +138,7 @@ fn interfaces(value: &str) -> Result<(), String> {
 }
 
 fn quantity(value: &str) -> Result<(), String> {
-    let text = value.strip_prefix(['+', '-']).unwrap_or(value);
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let number = digits > 0 && number.len() - digits <= 1;
-    let exponent = suffix.strip_prefix(['e', 'E']).map(|e| e.strip_prefix(['+', '-']).unwrap_or(e));
-    let suffix = matches!(
-        suffix,
-        "" | "n" | "u" | "m" | "k" | "M" | "G" | "T" | "P" | "E" | "Ki" | "Mi" | "Gi" | "Ti" | "Pi" | "Ei"
-    ) || exponent.is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()));
-    if number && suffix { Ok(()) } else { Err("not a quantity such as 100m or 128Mi".to_owned()) }
+    crate::quantity::canonical(value).map(drop).ok_or_else(|| "not a quantity such as 100m or 128Mi".to_owned())
 }
 
 fn config(value: &str) -> Result<(), String> {

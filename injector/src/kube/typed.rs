@@ -12,6 +12,11 @@ pub(super) fn complete(document: &mut Value) {
     if kind == "List" {
         object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     }
+    for template in ["/template", "/jobTemplate/spec/template"] {
+        if let Some(Value::Object(template)) = object.get_mut("spec").and_then(|s| s.pointer_mut(template)) {
+            template.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+        }
+    }
     if let Some(counters) = status(&kind) {
         let status = object.entry("status").or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(status) = status {

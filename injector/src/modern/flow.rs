@@ -250,7 +250,8 @@ fn reapply(
             let mut user = user.clone();
             if let Some(object) = user.as_object_mut() {
                 object.retain(|key, value| !value.is_null() && !(key == "image" && value == "auto"));
-                object.entry("resources").or_insert_with(|| Value::Object(Map::new()));
+                let resources = object.entry("resources").or_insert_with(|| Value::Object(Map::new()));
+                canonical_quantities(resources);
             }
             let merged = pod::list_mut(target, key).and_then(|l| l.iter_mut().find(|c| pod::name(c) == name));
             if let Some(merged) = merged {
@@ -260,6 +261,18 @@ fn reapply(
         }
     }
     Ok(users)
+}
+
+/// Resources as an apiserver prints them; a file may have them in any form.
+fn canonical_quantities(resources: &mut Value) {
+    for kind in ["limits", "requests"] {
+        for (_, value) in resources.get_mut(kind).and_then(Value::as_object_mut).into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if let Some(canonical) = crate::quantity::canonical(&text) {
+                *value = canonical.into();
+            }
+        }
+    }
 }
 
 /// The user's ids for the proxy are also those that the redirection has to leave alone.
