@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use apimachinery::clock::Clock;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::Error;
-use crate::admission::{Chain, UserInfo};
+use crate::admission::{Chain, Connector, UserInfo};
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
 use crate::auth::{Authority, Identity, kubeconfig};
@@ -21,7 +22,7 @@ use crate::http::{Listener, Peer, bind, handle};
 use crate::random::Random;
 use crate::registry::{Registry, internal};
 use crate::store::{DEFAULT_HISTORY, Store};
-use crate::trace::{Log, Requests};
+use crate::trace::{Log, Requests, followed};
 
 /// The user of the kubeconfig and of in-process requests, and its groups.
 const ADMIN: (&str, &[&str]) = ("admin", &["system:masters"]);
@@ -44,6 +45,7 @@ pub struct Builder {
     history: usize,
     services: HashMap<(String, String, u16), SocketAddr>,
     objects: Vec<Value>,
+    connector: Option<Arc<dyn Connector>>,
 }
 
 impl Default for Builder {
@@ -56,6 +58,7 @@ impl Default for Builder {
             history: DEFAULT_HISTORY,
             services: HashMap::new(),
             objects: Vec::new(),
+            connector: None,
         }
     }
 }
@@ -120,6 +123,14 @@ impl Builder {
         self
     }
 
+    /// How webhooks are dialled (default: TCP). With connections in memory nothing waits for the machine, and tokio's paused
+    /// clock makes every timeout cost nothing.
+    #[must_use]
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Builder {
+        self.connector = Some(connector);
+        self
+    }
+
     /// Starts the cluster in the current tokio runtime.
     ///
     /// # Errors
@@ -135,7 +146,7 @@ impl Builder {
             authority: Authority::new()?,
             tokens: Tokens::new()?,
             authorization: self.authorization,
-            chain: Chain::default(),
+            chain: self.connector.map_or_else(Chain::default, Chain::with_connector),
             services: self.services,
             traces: Log::default(),
             address: OnceLock::from(address),
@@ -173,6 +184,8 @@ pub struct Response {
     pub headers: http::HeaderMap,
     /// The body; JSON unless something else was asked for.
     pub body: Bytes,
+    /// What admission did; none for reads, and for what was refused before.
+    pub admission: Option<crate::trace::Request>,
 }
 
 impl Response {
@@ -230,14 +243,23 @@ impl FakeApiserver {
             .uri(path)
             .header("content-type", content_type)
             .header("user-agent", "fake-apiserver")
-            .body(Full::new(body));
+            .body(body);
         let Ok(request) = request else {
             let message = format!("{path:?} is no path");
-            return Response { status: 400, headers: http::HeaderMap::new(), body: message.into() };
+            return Response { status: 400, headers: http::HeaderMap::new(), body: message.into(), admission: None };
         };
-        let (parts, body) = handle(&self.core, &self.admin, request).await.into_parts();
+        self.exchange(request).await
+    }
+
+    /// The same with any headers; `Impersonate-*` makes it another user's request.
+    pub async fn exchange(&self, request: Request<impl Into<Bytes>>) -> Response {
+        let request = request.map(|body| Full::new(body.into()));
+        // Boxed, so that callers' futures stay small.
+        let handling: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle(&self.core, &self.admin, request));
+        let (answer, admission) = followed(handling).await;
+        let (parts, body) = answer.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        Response { status: parts.status.as_u16(), headers: parts.headers, body }
+        Response { status: parts.status.as_u16(), headers: parts.headers, body, admission }
     }
 
     /// Creates an object (which says its `apiVersion` and `kind`) and gives it back as stored.

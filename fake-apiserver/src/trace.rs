@@ -1,7 +1,9 @@
 //! What happened to the last requests, for tests and people.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -28,6 +30,8 @@ pub struct Request {
     pub outcome: String,
     /// Every webhook that was considered.
     pub admission: Trace,
+    /// Audit annotations, such as `<webhook>/<key>`.
+    pub audit: BTreeMap<String, String>,
 }
 
 impl Request {
@@ -35,7 +39,7 @@ impl Request {
     pub fn to_json(&self) -> Value {
         json!({
             "time": self.time, "user": self.user, "operation": self.operation, "resource": self.resource,
-            "object": self.object, "outcome": self.outcome, "admission": self.admission.to_json(),
+            "object": self.object, "outcome": self.outcome, "admission": self.admission.to_json(), "audit": self.audit,
         })
     }
 }
@@ -64,6 +68,20 @@ impl fmt::Display for Requests {
     }
 }
 
+tokio::task_local! {
+    /// What the request that the current task handles came to.
+    static OWN: RefCell<Option<Request>>;
+}
+
+/// Handles a request and says, beside the answer, what admission did with it; the last one, if it was more than one.
+pub(crate) async fn followed<F: Future>(handling: F) -> (F::Output, Option<Request>) {
+    let both = async {
+        let output = handling.await;
+        (output, OWN.with(|own| own.take()))
+    };
+    OWN.scope(RefCell::new(None), both).await
+}
+
 /// A bounded log of requests.
 #[derive(Default)]
 pub(crate) struct Log {
@@ -73,6 +91,8 @@ pub(crate) struct Log {
 impl Log {
     /// Remembers a request; the oldest is forgotten.
     pub(crate) fn push(&self, request: Request) {
+        // Outside of [`followed`] nobody asks.
+        let _ = OWN.try_with(|own| own.replace(Some(request.clone())));
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if requests.len() == KEPT {
             requests.pop_front();

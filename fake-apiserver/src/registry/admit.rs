@@ -72,6 +72,7 @@ impl Admission {
             object: crate::store::key(&attributes.namespace, &attributes.name),
             outcome: refusal.map_or_else(|| "allowed".to_owned(), |refusal| refusal.message().to_owned()),
             admission: std::mem::take(&mut attributes.trace),
+            audit: std::mem::take(&mut attributes.audit),
         });
     }
 }
