@@ -13,3 +13,31 @@ pub const META: &str = include_str!("../data/captured.meta.json");
 
 /// The injector's ConfigMap that is used when no other is given.
 pub const INJECTOR: &str = include_str!("../data/injector.yaml");
+
+/// What the replay of the log in the box is.
+pub const REPLAY_TITLE: &str = "603 AdmissionReviews of a real kube-apiserver, through an apiserver, into the injector";
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../scenarios/", $name)))),*] };
+}
+
+/// The scenario files, and what they name.
+pub const FILES: &[(&str, &str)] = files![
+    "article.yaml",
+    "article/configmap.yaml",
+    "article/deployment-pod.yaml",
+    "article/webhook.yaml",
+    "annotation-says-no.yaml",
+    "denied.yaml",
+    "down-and-back.yaml",
+    "fail-open.yaml",
+    "injected-once.yaml",
+    "namespace-not-labelled.yaml",
+    "reinvocation.yaml",
+    "timeout.yaml",
+];
+
+/// The scenarios in the box, in order: the article first.
+pub fn scenarios() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied().filter(|(name, _)| !name.contains('/'))
+}

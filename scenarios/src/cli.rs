@@ -5,12 +5,18 @@
 
 mod output;
 mod replay;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use serde_json::json;
+
+use crate::boxed;
+use crate::report::render;
+use crate::run::Outcome;
 use output::Output;
 
 /// Tries Kubernetes admission webhooks before they meet a cluster.
@@ -29,8 +35,23 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run scenarios: YAML files, or directories of them. Default: those in the box.
+    Run(RunArgs),
     /// Replay captured AdmissionReviews, through an apiserver or straight at a webhook.
     Replay(ReplayArgs),
+}
+
+#[derive(Debug, Default, Args)]
+struct RunArgs {
+    /// Scenario files, or directories of them.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Use this seed in place of the scenarios' own.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Show each request and what admission did, also of scenarios that go well.
+    #[arg(long)]
+    trace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -88,8 +109,9 @@ fn positive(text: &str) -> Result<f64, String> {
 pub fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.json);
     let done = match cli.command {
-        Some(Command::Replay(args)) => replay::run(&args, &output),
-        None => replay::run(&ReplayArgs::default(), &output),
+        Some(Command::Run(args)) => scenarios(&args, &output),
+        Some(Command::Replay(args)) => replay(&args, &output),
+        None => everything(&output),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -99,6 +121,40 @@ pub fn run(cli: Cli) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn scenarios(args: &RunArgs, output: &Output) -> anyhow::Result<bool> {
+    let outcomes = run::run(args, output)?;
+    if output.json {
+        output.print_json(&outcomes.iter().map(Outcome::json).collect());
+    }
+    Ok(outcomes.iter().all(Outcome::is_ok))
+}
+
+fn replay(args: &ReplayArgs, output: &Output) -> anyhow::Result<bool> {
+    let replayed = replay::run(args, output)?;
+    if output.json {
+        output.print_json(&replayed.json());
+    } else {
+        output.print(&render(&replayed, output.style));
+    }
+    Ok(replayed.is_ok())
+}
+
+/// The main job.
+fn everything(output: &Output) -> anyhow::Result<bool> {
+    let outcomes = run::run(&RunArgs::default(), output)?;
+    if !output.json {
+        output.print(&format!("\n{}\n", output.style.strong(boxed::REPLAY_TITLE)));
+    }
+    let replayed = replay::run(&ReplayArgs::default(), output)?;
+    if output.json {
+        let scenarios: Vec<_> = outcomes.iter().map(Outcome::json).collect();
+        output.print_json(&json!({ "scenarios": scenarios, "replay": replayed.json() }));
+    } else {
+        output.print(&render(&replayed, output.style));
+    }
+    Ok(outcomes.iter().all(Outcome::is_ok) && replayed.is_ok())
 }
 
 impl Default for ReplayArgs {

@@ -1,9 +1,14 @@
-//! A webhook in this process: an HTTPS server on the loopback interface whose answers, and misbehaviour, are at hand.
+//! A webhook in this process: an HTTPS server whose answers, and misbehaviour, are at hand.
 //!
 //! ```text
-//! accept ──► TLS ──► HTTP/1.1 ──► fault? ──► backend (injector | fixed reply) ──► answer
-//!    └── not while it refuses            └──► calls (what was asked)
+//! in memory ─┐
+//!            ├─► TLS ──► HTTP/1.1 ──► fault? ──► backend (injector | fixed reply) ──► answer
+//! TCP ───────┘   │                      └──────► calls (what was asked)
+//!                └── not while it refuses
 //! ```
+//!
+//! Connections in memory carry the same TLS and HTTP as those over TCP, but leave the runtime nothing to wait for except
+//! its clock, so that time can be virtual.
 
 mod certificate;
 mod faults;
@@ -11,18 +16,21 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use injector::Injector;
 use serde_json::Value;
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 pub use certificate::Certificate;
 
 use crate::scenario::FaultKind;
 use faults::Faults;
-use server::Server;
 
 /// Calls that are remembered; later ones are only counted.
 const REMEMBERED: usize = 10_000;
@@ -49,11 +57,15 @@ pub struct Called {
     pub request: Value,
 }
 
+/// Bytes that a connection in memory holds in either direction.
+const BUFFER: usize = 64 * 1024;
+
 /// A running webhook; dropping it stops it.
 pub struct Hook {
     shared: Arc<Shared>,
     certificate: Certificate,
-    server: Mutex<Server>,
+    tls: TlsAcceptor,
+    connections: Mutex<JoinSet<()>>,
 }
 
 struct Shared {
@@ -78,39 +90,49 @@ pub enum Error {
         message: String,
     },
     /// No port of the loopback interface could be had.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot listen on the loopback interface: {0}")]
+    Listen(#[source] std::io::Error),
 }
 
 impl Hook {
-    /// Starts one on a free port of the loopback interface, with a certificate for this service.
+    /// One with a certificate for this service (namespace, name, port). It is reached with [`Hook::connect`], and over TCP
+    /// after [`Hook::listen`].
     ///
     /// # Errors
-    /// See [`Error`].
-    pub async fn start(service: &(String, String, u16), answerer: Answerer) -> Result<Self, Error> {
+    /// The service's name cannot stand in a certificate.
+    pub fn new(service: &(String, String, u16), answerer: Answerer) -> Result<Self, Error> {
         let certificate = Certificate::for_service(&service.0, &service.1)?;
         let shared = Arc::new(Shared {
             answerer: Mutex::new(answerer),
             faults: Mutex::new(Faults::default()),
             calls: Mutex::new(Vec::new()),
         });
-        let mut server = Server::bind(&certificate).await?;
-        if !matches!(*lock(&shared.answerer), Answerer::Nobody) {
-            server.open(&shared).await?;
-        }
-        Ok(Self { shared, certificate, server: Mutex::new(server) })
+        let tls = server::acceptor(&certificate)?;
+        Ok(Self { shared, certificate, tls, connections: Mutex::default() })
     }
 
-    /// Where it listens (or would, if it did not refuse).
+    /// A connection in memory, TLS not begun; `None` while it refuses connections.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        lock(&self.server).address()
+    pub fn connect(&self) -> Option<DuplexStream> {
+        if self.shared.refuses() {
+            return None;
+        }
+        let (near, far) = tokio::io::duplex(BUFFER);
+        let mut connections = lock(&self.connections);
+        while connections.try_join_next().is_some() {}
+        connections.spawn(server::serve(far, self.tls.clone(), Arc::clone(&self.shared)));
+        Some(near)
+    }
+
+    /// Listens on a free port of the loopback interface as well. Connections that come while it refuses are closed at once.
+    ///
+    /// # Errors
+    /// No port can be had.
+    pub async fn listen(&self) -> Result<SocketAddr, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Listen)?;
+        let address = listener.local_addr().map_err(Error::Listen)?;
+        lock(&self.connections).spawn(server::accept(listener, self.tls.clone(), Arc::clone(&self.shared)));
+        Ok(address)
     }
 
     /// The authority that signed its certificate, PEM.
@@ -126,44 +148,25 @@ impl Hook {
     }
 
     /// From now on this answers.
-    ///
-    /// # Errors
-    /// The port cannot be had again.
-    pub async fn answer_with(&self, answerer: Answerer) -> Result<(), Error> {
+    pub fn answer_with(&self, answerer: Answerer) {
         *lock(&self.shared.answerer) = answerer;
-        self.settle().await
     }
 
     /// From now on it misbehaves like this (or no longer).
-    ///
-    /// # Errors
-    /// The port cannot be had again.
-    pub async fn fault(&self, kind: FaultKind, lasts: Option<Duration>) -> Result<(), Error> {
+    pub fn fault(&self, kind: FaultKind, lasts: Option<Duration>) {
         lock(&self.shared.faults).set(kind, lasts);
-        self.settle().await
-    }
-
-    /// Opens or closes the port, as the clock, the faults and the answerer have it now.
-    ///
-    /// # Errors
-    /// The port cannot be had again.
-    pub async fn settle(&self) -> Result<(), Error> {
-        let refuses = matches!(*lock(&self.shared.answerer), Answerer::Nobody)
-            || lock(&self.shared.faults).now() == FaultKind::Refuse;
-        // The server is taken out for the time of the switch: there is one runner, so nobody looks meanwhile.
-        let mut server = std::mem::take(&mut *lock(&self.server));
-        let opened = if refuses {
-            server.close().await;
-            Ok(())
-        } else {
-            server.open(&self.shared).await
-        };
-        *lock(&self.server) = server;
-        opened
+        if kind == FaultKind::Refuse {
+            // As when the process has gone: open connections are gone with it.
+            lock(&self.connections).abort_all();
+        }
     }
 }
 
 impl Shared {
+    fn refuses(&self) -> bool {
+        matches!(*lock(&self.answerer), Answerer::Nobody) || lock(&self.faults).now() == FaultKind::Refuse
+    }
+
     fn remember(&self, call: Called) {
         let mut calls = lock(&self.calls);
         if calls.len() < REMEMBERED {

@@ -10,13 +10,16 @@
 //!
 //! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
 //! - [`report`]: what became of them;
-//! - [`scenario`]: the scenario file;
+//! - [`scenario`]: the scenario file, and [`run`], which runs it in a [`cluster`];
+//! - [`hook`]: a webhook in this process, with faults;
 //! - [`https`]: the client that speaks to webhooks.
 
 pub mod boxed;
 pub mod cli;
+pub mod cluster;
 pub mod hook;
 pub mod https;
 pub mod replay;
 pub mod report;
+pub mod run;
 pub mod scenario;

@@ -6,6 +6,7 @@
 //! ```
 //! Records are held only while they are under way, so memory does not grow with the log.
 
+mod admission;
 mod direct;
 mod source;
 mod target;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
-pub use direct::Direct;
+pub use admission::{Admission, Meta, MetaError, Place, SetupError};
+pub use direct::{Direct, injector_path};
 pub use source::{Log, Problem};
 pub use target::{Subject, Target, Verdict, Worker};
 
@@ -111,13 +113,13 @@ fn per_second(rate: f64) -> Duration {
 
 /// Hands out records, not sooner than the rate allows.
 struct Pacer {
-    receive: mpsc::Receiver<Result<admission::capture::Record, Problem>>,
+    receive: mpsc::Receiver<Result<::admission::capture::Record, Problem>>,
     every: Option<Duration>,
     next: Option<Instant>,
 }
 
 impl Pacer {
-    async fn next(pacer: &Mutex<Self>) -> Option<Result<admission::capture::Record, Problem>> {
+    async fn next(pacer: &Mutex<Self>) -> Option<Result<::admission::capture::Record, Problem>> {
         let mut pacer = pacer.lock().await;
         let item = pacer.receive.recv().await?;
         if let Some(every) = pacer.every {

@@ -24,12 +24,22 @@ impl Certificate {
     /// # Errors
     /// The name cannot stand in a certificate.
     pub fn for_service(namespace: &str, name: &str) -> Result<Self, Error> {
-        let host = format!("{name}.{namespace}.svc");
-        make(&host).map_err(|error| Error::Certificate { name: host, message: error.to_string() })
+        Self::for_services([(namespace, name)])
+    }
+
+    /// For several services (namespace and name) at once.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate.
+    pub fn for_services<'a>(services: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Error> {
+        let mut names: Vec<String> =
+            services.into_iter().map(|(namespace, name)| format!("{name}.{namespace}.svc")).collect();
+        names.dedup();
+        make(&names).map_err(|error| Error::Certificate { name: names.join(", "), message: error.to_string() })
     }
 }
 
-fn make(host: &str) -> Result<Certificate, rcgen::Error> {
+fn make(hosts: &[String]) -> Result<Certificate, rcgen::Error> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -37,8 +47,7 @@ fn make(host: &str) -> Result<Certificate, rcgen::Error> {
     let authority_key = KeyPair::generate()?;
     let ca = authority.self_signed(&authority_key)?.pem();
 
-    let mut server =
-        CertificateParams::new([host.to_owned(), format!("{host}.cluster.local"), "localhost".to_owned()])?;
+    let mut server = CertificateParams::new(hosts.iter().cloned().chain(["localhost".to_owned()]).collect::<Vec<_>>())?;
     server.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.distinguished_name.push(DnType::CommonName, "towtank webhook");

@@ -1,6 +1,5 @@
-//! The listener, and what happens to one request.
+//! Connections, and what happens to one request.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use admission::review::{AdmissionReview, Response as Answer, ResponseStatus};
@@ -17,8 +16,9 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Answerer, Called, Certificate, Error, Shared, lock};
@@ -27,61 +27,7 @@ use crate::scenario::FaultKind;
 /// Most bytes of a request's body.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// The port: open (somebody accepts) or closed (connections are refused).
-#[derive(Default)]
-pub(super) struct Server {
-    address: Option<SocketAddr>,
-    tls: Option<TlsAcceptor>,
-    listener: Option<TcpListener>,
-    accepting: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    pub(super) async fn bind(certificate: &Certificate) -> Result<Self, Error> {
-        let tls = acceptor(certificate)?;
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = listen(any).await?;
-        let address = listener.local_addr().map_err(|source| Error::Listen { address: any, source })?;
-        Ok(Self { address: Some(address), tls: Some(tls), listener: Some(listener), accepting: None })
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-    }
-
-    pub(super) async fn open(&mut self, shared: &Arc<Shared>) -> Result<(), Error> {
-        let (None, Some(tls)) = (&self.accepting, self.tls.clone()) else { return Ok(()) };
-        let listener = match self.listener.take() {
-            Some(listener) => listener,
-            None => listen(self.address()).await?,
-        };
-        self.accepting = Some(tokio::spawn(accept(listener, tls, Arc::clone(shared))));
-        Ok(())
-    }
-
-    /// Nothing listens any more, and connections that were open are gone.
-    pub(super) async fn close(&mut self) {
-        self.listener = None;
-        if let Some(accepting) = self.accepting.take() {
-            accepting.abort();
-            let _ = accepting.await;
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(accepting) = &self.accepting {
-            accepting.abort();
-        }
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
-}
-
-fn acceptor(certificate: &Certificate) -> Result<TlsAcceptor, Error> {
+pub(super) fn acceptor(certificate: &Certificate) -> Result<TlsAcceptor, Error> {
     let bad = |message: String| Error::Certificate { name: "the webhook".to_owned(), message };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.chain.as_bytes())
         .collect::<Result<_, _>>()
@@ -95,24 +41,32 @@ fn acceptor(certificate: &Certificate) -> Result<TlsAcceptor, Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
+pub(super) async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { tokio::task::yield_now().await; continue };
-                let (tls, shared) = (tls.clone(), Arc::clone(&shared));
-                connections.spawn(async move {
-                    let _ = stream.set_nodelay(true);
-                    let Ok(stream) = tls.accept(stream).await else { return };
-                    let service = service_fn(|request| answer(Arc::clone(&shared), request));
-                    // An error ends the connection, which is all that there is to do about it.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
+                let _ = stream.set_nodelay(true);
+                connections.spawn(serve(stream, tls.clone(), Arc::clone(&shared)));
             }
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+/// One connection, to its end.
+pub(super) async fn serve<Io>(io: Io, tls: TlsAcceptor, shared: Arc<Shared>)
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if shared.refuses() {
+        return;
+    }
+    let Ok(stream) = tls.accept(io).await else { return };
+    let service = service_fn(|request| answer(Arc::clone(&shared), request));
+    // An error ends the connection, which is all that there is to do about it.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// The connection is to be closed without an answer.

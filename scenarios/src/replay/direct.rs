@@ -17,25 +17,34 @@ use crate::https::{Connection, Endpoint};
 /// (`timeout=10s`) is kept.
 pub struct Direct {
     endpoint: Endpoint,
+    paths: fn(&str) -> &str,
 }
 
 impl Direct {
     /// At this endpoint.
     #[must_use]
-    pub const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, paths: |path| path }
+    }
+
+    /// The sidecar injector at this endpoint; see [`injector_path`].
+    #[must_use]
+    pub fn injector(endpoint: Endpoint) -> Self {
+        Self { endpoint, paths: injector_path }
     }
 }
 
 impl Target for Direct {
     fn worker(&self) -> Box<dyn Worker> {
-        Box::new(DirectWorker { path: self.endpoint.path().to_owned(), connection: self.endpoint.connection() })
+        let (path, connection) = (self.endpoint.path().to_owned(), self.endpoint.connection());
+        Box::new(DirectWorker { path, connection, paths: self.paths })
     }
 }
 
 struct DirectWorker {
     path: String,
     connection: Connection,
+    paths: fn(&str) -> &str,
 }
 
 impl Worker for DirectWorker {
@@ -44,7 +53,7 @@ impl Worker for DirectWorker {
             // Not a review: the webhook still gets it, it is what was captured; only the report cannot say whose it was.
             let review = record.review();
             let subject = review.as_ref().map_or_else(|_| Subject::unknown(), |review| Subject::of(&review.request));
-            let target = target(&self.path, record);
+            let target = target(&self.path, record, self.paths);
             let verdict = match self.connection.post(&target, Bytes::from(record.body.clone())).await {
                 Ok((status, body)) => judge(review.as_ref().ok(), status, &body),
                 Err(error) => Verdict::Failed(error.to_string()),
@@ -54,8 +63,15 @@ impl Worker for DirectWorker {
     }
 }
 
-fn target(path: &str, record: &Record) -> String {
-    let path = if path != "/" || !record.path.starts_with('/') { path } else { &record.path };
+/// Where our injector takes a review that was captured at this path: it serves `/inject`, with Istio's parameters after it,
+/// and nothing else, whereas a log may come from a webhook of any path.
+#[must_use]
+pub fn injector_path(captured: &str) -> &str {
+    if captured.starts_with("/inject/") { captured } else { "/inject" }
+}
+
+fn target(path: &str, record: &Record, paths: fn(&str) -> &str) -> String {
+    let path = if path != "/" || !record.path.starts_with('/') { path } else { paths(&record.path) };
     if record.query.is_empty() { path.to_owned() } else { format!("{path}?{}", record.query) }
 }
 

@@ -79,7 +79,7 @@ impl Log {
     }
 
     /// Whether it can be opened, without reading standard input.
-    pub(super) fn check(&self) -> Result<(), OpenError> {
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
         if matches!(self, Self::Stdin) { Ok(()) } else { self.open().map(drop) }
     }
 }

@@ -17,8 +17,8 @@ const LOG: &str = concat!(
 );
 
 async fn run(reply: serde_json::Value, options: Options) -> (Replayed, Hook) {
-    let hook = Hook::start(&("a".into(), "b".into(), 443), Answerer::Reply(reply)).await.unwrap();
-    let url = format!("https://{}", hook.address());
+    let hook = Hook::new(&("a".into(), "b".into(), 443), Answerer::Reply(reply)).unwrap();
+    let url = format!("https://{}", hook.listen().await.unwrap());
     let endpoint = Endpoint::new(&url, &Trust::Pem(hook.ca_pem().into()), Duration::from_secs(30)).unwrap();
     let log = Log::Bytes { name: "the log", bytes: LOG.as_bytes() };
     let seen = AtomicU64::new(0);

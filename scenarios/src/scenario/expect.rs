@@ -33,6 +33,8 @@ pub struct Expect {
     pub volumes: Vec<String>,
     /// Names of containers, init containers and volumes that it does not have.
     pub without: Vec<String>,
+    /// How many items lists have, by their path: `spec.containers`.
+    pub lengths: Map<String, Value>,
     /// Annotations; a null is for one that is not there.
     pub annotations: Map<String, Value>,
     /// Labels; a null is for one that is not there.
@@ -94,7 +96,7 @@ pub enum Count {
     Exactly(u64),
 }
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "object",
     "absent",
     "pods",
@@ -109,6 +111,7 @@ const FIELDS: [&str; 22] = [
     "initContainers",
     "volumes",
     "without",
+    "lengths",
     "annotations",
     "labels",
     "count",
@@ -141,6 +144,15 @@ pub(super) fn read(at: &At<'_>) -> Result<Expect, Error> {
         init_containers: texts("initContainers")?.unwrap_or_default(),
         volumes: texts("volumes")?.unwrap_or_default(),
         without: texts("without")?.unwrap_or_default(),
+        lengths: match at.get("lengths") {
+            None => Map::new(),
+            Some(at) => {
+                for (path, length) in at.any_map()? {
+                    at.child(path, length).number()?;
+                }
+                at.any_map()?.clone()
+            }
+        },
         annotations: map("annotations")?,
         labels: map("labels")?,
         count: at.get("count").map(|at| at.number()).transpose()?,

@@ -1,0 +1,69 @@
+//! `towtank run`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::RunArgs;
+use super::output::Output;
+use crate::boxed;
+use crate::report::{line, summary};
+use crate::run::{Outcome, run as run_scenario};
+use crate::scenario::{Files, Scenario, load};
+
+/// Runs scenarios and prints each as it ends; false if one failed.
+pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Vec<Outcome>> {
+    let mut scenarios = if args.scenarios.is_empty() { in_the_box()? } else { named(&args.scenarios)? };
+    if let Some(seed) = args.seed {
+        for scenario in &mut scenarios {
+            scenario.seed = seed;
+        }
+    }
+    let mut outcomes = Vec::new();
+    for scenario in &scenarios {
+        let outcome = run_scenario(scenario)?;
+        if !output.json {
+            output.print(&line(&outcome, output.style, args.trace));
+        }
+        outcomes.push(outcome);
+    }
+    if !output.json {
+        output.print(&summary(&outcomes, output.style));
+    }
+    Ok(outcomes)
+}
+
+fn in_the_box() -> anyhow::Result<Vec<Scenario>> {
+    boxed::scenarios().map(|(file, text)| Ok(load(file, text, &Files::Embedded(boxed::FILES))?)).collect()
+}
+
+fn named(paths: &[PathBuf]) -> anyhow::Result<Vec<Scenario>> {
+    let mut scenarios = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let mut files = files_of(path)?;
+            files.sort();
+            anyhow::ensure!(!files.is_empty(), "{}: no .yaml or .yml file in it", path.display());
+            for file in files {
+                scenarios.push(Scenario::from_path(&file)?);
+            }
+        } else {
+            scenarios.push(Scenario::from_path(path)?);
+        }
+    }
+    Ok(scenarios)
+}
+
+/// The scenario files of a directory; directories within it hold manifests and configurations.
+fn files_of(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        if path.is_file() && matches!(ending, Some("yaml" | "yml")) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}

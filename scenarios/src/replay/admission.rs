@@ -1,0 +1,255 @@
+//! Through an apiserver: what the clients did then is done again.
+//!
+//! A CREATE review's object is POSTed to its namespace by the user who created it (impersonated, with uid, groups and
+//! extra), and the apiserver calls the webhooks as its configuration says. The POST has `dryRun=All`: admission runs
+//! whole, nothing is stored, so objects do not collide however often a log is replayed, and memory stays flat. A webhook
+//! can tell only by `dryRun: true` in its review; one whose `sideEffects` are `Some` or `Unknown` is refused by the
+//! apiserver for that.
+//!
+//! What admission looks up exists: namespaces with the labels of the log's meta file (or none), service accounts,
+//! priority classes and runtime classes that the pods name.
+
+mod meta;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use admission::capture::Record;
+use admission::review::Received;
+use fake_apiserver::admission::Outcome;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+pub use meta::{Meta, MetaError, Place};
+
+use super::direct::why;
+use super::target::{Subject, Target, Verdict, Worker};
+use crate::cluster::{Answer, Api, Ask};
+
+/// Replays through an apiserver.
+pub struct Admission {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    api: Box<dyn Api>,
+    /// Paths of what has been created.
+    there: Mutex<HashSet<String>>,
+}
+
+/// The apiserver refused what a replay needs.
+#[derive(Debug, thiserror::Error)]
+#[error("the apiserver refused {object}: {message}")]
+pub struct SetupError {
+    object: String,
+    message: String,
+}
+
+impl Admission {
+    /// Creates the namespaces and webhook configurations of a log in an apiserver.
+    ///
+    /// # Errors
+    /// The apiserver refuses one of them.
+    pub async fn new(api: Box<dyn Api>, meta: &Meta) -> Result<Self, SetupError> {
+        for (name, labels) in &meta.namespaces {
+            let namespace =
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+            create(&*api, "/api/v1/namespaces", &namespace).await?;
+        }
+        for configuration in &meta.configurations {
+            let kind = configuration["kind"].as_str().unwrap_or_default().to_lowercase();
+            let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}s");
+            create(&*api, &path, configuration).await?;
+        }
+        let there = meta.namespaces.iter().map(|(name, _)| format!("/api/v1/namespaces/{name}")).collect();
+        Ok(Self { shared: Arc::new(Shared { api, there: Mutex::new(there) }) })
+    }
+}
+
+/// Creates an object; one that exists is fine.
+async fn create(api: &dyn Api, path: &str, object: &Value) -> Result<(), SetupError> {
+    let answer = api.ask(Ask::new(Method::POST, path).body(object)).await;
+    if answer.is_success() || answer.status == 409 {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let object = format!("{} {name}", object["kind"].as_str().unwrap_or_default());
+    Err(SetupError { object, message: answer.message() })
+}
+
+impl Target for Admission {
+    fn worker(&self) -> Box<dyn Worker> {
+        Box::new(AdmissionWorker { shared: Arc::clone(&self.shared) })
+    }
+}
+
+struct AdmissionWorker {
+    shared: Arc<Shared>,
+}
+
+impl Worker for AdmissionWorker {
+    fn send<'a>(&'a mut self, record: &'a Record) -> Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>> {
+        Box::pin(async move {
+            let review = match record.review() {
+                Ok(review) => review,
+                Err(error) => return (Subject::unknown(), Verdict::Failed(error.to_string())),
+            };
+            let subject = Subject::of(&review.request);
+            let verdict = match self.shared.admit(&review.request).await {
+                Ok(answer) => judge(&answer),
+                Err(message) => Verdict::Failed(message),
+            };
+            (subject, verdict)
+        })
+    }
+}
+
+impl Shared {
+    async fn admit(&self, request: &Received<'_>) -> Result<Answer, String> {
+        let (object, false) = (request.object, &*request.operation != "CREATE" || !request.sub_resource.is_empty())
+        else {
+            let what = format!("{} of {}/{}", request.operation, request.resource.resource, request.sub_resource);
+            return Err(format!(
+                "{} needs what was stored then: only CREATE can be replayed through an apiserver, --direct sends the rest",
+                what.trim_end_matches('/')
+            ));
+        };
+        let raw = object.ok_or("the review holds no object")?;
+        let mut object: Value = serde_json::from_str(raw.get()).map_err(|error| format!("the object: {error}"))?;
+        if !object["metadata"].is_object() {
+            return Err("the object has no metadata".to_owned());
+        }
+        let user = request.user().map_err(|error| format!("userInfo: {error}"))?;
+        // The apiserver writes its own.
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
+        self.prepare(request, &object).await.map_err(|error| error.to_string())?;
+        let mut ask = Ask::new(Method::POST, path(request)).body(&object);
+        ask.user = (!user.username.is_empty()).then_some(user);
+        Ok(self.api.ask(ask).await)
+    }
+
+    /// Creates what admission will look up for this object.
+    async fn prepare(&self, request: &Received<'_>, object: &Value) -> Result<(), SetupError> {
+        let namespace = &*request.namespace;
+        if !namespace.is_empty() && request.resource.resource != "namespaces" {
+            self.need("/api/v1/namespaces", "v1", "Namespace", namespace, &Value::Null).await?;
+        }
+        if request.kind.kind != "Pod" || !request.kind.group.is_empty() {
+            return Ok(());
+        }
+        let spec = &object["spec"];
+        let named = |field: &str| spec[field].as_str().filter(|name| !name.is_empty());
+        if let Some(account) = named("serviceAccountName") {
+            let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+            self.need(&path, "v1", "ServiceAccount", account, &Value::Null).await?;
+        }
+        if let Some(class) = named("priorityClassName") {
+            let value = json!({ "value": spec["priority"].as_i64().unwrap_or_default() });
+            let path = "/apis/scheduling.k8s.io/v1/priorityclasses";
+            self.need(path, "scheduling.k8s.io/v1", "PriorityClass", class, &value).await?;
+        }
+        if let Some(class) = named("runtimeClassName") {
+            let path = "/apis/node.k8s.io/v1/runtimeclasses";
+            // Admission compares the pod's overhead with the class's.
+            let mut fields = json!({ "handler": class });
+            if !spec["overhead"].is_null() {
+                fields["overhead"] = json!({ "podFixed": spec["overhead"] });
+            }
+            self.need(path, "node.k8s.io/v1", "RuntimeClass", class, &fields).await?;
+        }
+        Ok(())
+    }
+
+    async fn need(&self, path: &str, version: &str, kind: &str, name: &str, fields: &Value) -> Result<(), SetupError> {
+        let key = format!("{path}/{name}");
+        let mut there = self.there.lock().await;
+        if there.contains(&key) {
+            return Ok(());
+        }
+        // system- classes are the cluster's own, and exist.
+        if !(kind == "PriorityClass" && name.starts_with("system-")) {
+            let mut object = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": name } });
+            for (field, value) in fields.as_object().into_iter().flatten() {
+                object[field] = value.clone();
+            }
+            create(&*self.api, path, &object).await?;
+        }
+        there.insert(key);
+        Ok(())
+    }
+}
+
+/// The URL of the POST, with the options that the client gave.
+fn path(request: &Received<'_>) -> String {
+    let resource = &request.resource;
+    let mut path = if resource.group.is_empty() {
+        format!("/api/{}", resource.version)
+    } else {
+        format!("/apis/{}/{}", resource.group, resource.version)
+    };
+    if !request.namespace.is_empty() && resource.resource != "namespaces" {
+        path.push_str(&format!("/namespaces/{}", request.namespace));
+    }
+    path.push_str(&format!("/{}?dryRun=All", resource.resource));
+    let options: Value = request.options.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    if let Some(manager) = options["fieldManager"].as_str().filter(|manager| !manager.is_empty()) {
+        path.push_str("&fieldManager=");
+        path.extend(manager.bytes().map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        }));
+    }
+    path
+}
+
+/// What is invalid, without the object's name: many objects are invalid in the same way.
+fn causes(answer: &Answer) -> String {
+    let causes = answer.body["details"]["causes"].as_array().into_iter().flatten();
+    let causes: Vec<String> = causes
+        .map(|cause| {
+            let text = |key: &str| cause[key].as_str().unwrap_or_default();
+            format!("{}: {}", text("field"), text("message"))
+        })
+        .collect();
+    if causes.is_empty() { answer.message() } else { causes.join("; ") }
+}
+
+/// A denial is a webhook's; an object that fails validation counts as denied too, for every webhook answered, and many
+/// an object was as invalid when it was captured.
+fn judge(answer: &Answer) -> Verdict {
+    let entries = &answer.trace.entries;
+    if !answer.is_success() {
+        let denied = entries.iter().find_map(|entry| match &entry.outcome {
+            Outcome::Denied(message) => Some(message.clone()),
+            _ => None,
+        });
+        return match denied {
+            Some(message) => Verdict::Denied(message),
+            None if answer.status == 422 => {
+                Verdict::Denied(format!("invalid, said the apiserver after the webhooks: {}", causes(answer)))
+            }
+            None => Verdict::Failed(format!("HTTP {}: {}", answer.status, answer.message())),
+        };
+    }
+    let mut skipped = None;
+    for entry in entries.iter().filter(|entry| !entry.webhook.is_empty()) {
+        match &entry.outcome {
+            Outcome::Patched(_) => return Verdict::Injected,
+            Outcome::FailedOpen(error) => return Verdict::Failed(format!("ignored by failurePolicy: {error}")),
+            Outcome::Allowed => skipped = Some(why(&answer.audit, &answer.warnings)),
+            Outcome::Skipped(reason) => {
+                skipped.get_or_insert_with(|| format!("no webhook was called: {reason}"));
+            }
+            _ => {}
+        }
+    }
+    Verdict::Skipped(skipped.unwrap_or_else(|| "no webhook is configured".to_owned()))
+}
