@@ -11,9 +11,6 @@ pub const REVIEWS: u64 = 603;
 /// The namespaces and the webhook configuration under which they were sent.
 pub const META: &str = include_str!("../data/captured.meta.json");
 
-/// The injector's ConfigMap that is used when no other is given.
-pub const INJECTOR: &str = include_str!("../data/injector.yaml");
-
 /// What the replay of the log in the box is.
 pub const REPLAY_TITLE: &str = "603 AdmissionReviews of a real kube-apiserver, through an apiserver, into the injector";
 

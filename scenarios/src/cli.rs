@@ -71,8 +71,8 @@ struct ReplayArgs {
     /// Believe any certificate of the webhook.
     #[arg(long, requires = "webhook", conflicts_with = "ca")]
     insecure_skip_verify: bool,
-    /// The injector's ConfigMap (or its `config` text). Default: the one in the box.
-    #[arg(long, value_name = "FILE")]
+    /// The injector's ConfigMap (or its `config` text), or one in the box: modern (the default) or 1.0.
+    #[arg(long, value_name = "CONFIGMAP")]
     injector: Option<PathBuf>,
     /// The injector's values, if they are not in the ConfigMap.
     #[arg(long, value_name = "FILE", conflicts_with = "webhook")]

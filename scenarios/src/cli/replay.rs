@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use injector::Injector;
+use injector::boxed::{Boxed, MODERN};
 use injector::config::{Environment, Settings};
 
 use super::ReplayArgs;
@@ -138,21 +139,22 @@ async fn start_injector(
     args: &ReplayArgs,
     services: &[(String, String, u16)],
 ) -> anyhow::Result<(injector::serve::Handle, Certificate)> {
-    let config = match &args.injector {
-        Some(path) => read(path)?,
-        None => boxed::INJECTOR.to_owned(),
+    let (name, mut settings) = match &args.injector {
+        None => ("the injector configuration in the box".to_owned(), MODERN.settings()),
+        Some(path) => match path.to_str().filter(|_| !path.exists()).and_then(Boxed::named) {
+            Some(boxed) => (format!("the configuration {:?} in the box", boxed.name), boxed.settings()),
+            None => (path.display().to_string(), Settings { inject_config: read(path)?, ..Settings::default() }),
+        },
     };
-    let settings = Settings {
-        inject_config: config,
-        values: args.values.as_deref().map(read).transpose()?,
-        mesh_config: args.mesh_config.as_deref().map(read).transpose()?,
-        environment: Environment::from_variables(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        ),
-        ..Settings::default()
-    };
-    let name =
-        args.injector.as_ref().map_or_else(|| "the ConfigMap in the box".into(), |path| path.display().to_string());
+    if let Some(path) = &args.values {
+        settings.values = Some(read(path)?);
+    }
+    if let Some(path) = &args.mesh_config {
+        settings.mesh_config = Some(read(path)?);
+    }
+    settings.environment = Environment::from_variables(
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
     let injector = Injector::load(settings).with_context(|| format!("cannot load {name}"))?;
     let certificate = Certificate::for_services(
         services.iter().map(|(namespace, name, _)| (namespace.as_str(), name.as_str())).chain([INJECTOR]),

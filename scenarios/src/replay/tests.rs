@@ -92,7 +92,7 @@ async fn the_rate_is_kept() {
     impl Worker for Nothing {
         fn send<'a>(
             &'a mut self,
-            _: &'a admission::capture::Record,
+            _: &'a ::admission::capture::Record,
         ) -> std::pin::Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>> {
             Box::pin(async { (Subject::unknown(), Verdict::Injected) })
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use apimachinery::yaml;
+use injector::boxed::Boxed;
 use serde_json::{Map, Value, json};
 
 use super::position::Lines;
@@ -253,11 +254,13 @@ fn injector(at: &At<'_>, files: &Files) -> Result<InjectorSource, Error> {
             .ok_or_else(|| map.error("want namespace/name, such as istio-system/istio-sidecar-injector"))?;
         return Ok(InjectorSource::ConfigMap(namespace.to_owned(), name.to_owned()));
     }
-    Ok(InjectorSource::Texts {
-        config: text(source)?,
-        values: at.get("values").map(text).transpose()?,
-        mesh: at.get("meshConfig").map(text).transpose()?,
-    })
+    let (values, mesh) = (at.get("values").map(text).transpose()?, at.get("meshConfig").map(text).transpose()?);
+    // `modern` and `1.0` are in the box; a file of that name has an ending.
+    if let Some(boxed) = source.value.as_str().and_then(Boxed::named) {
+        let mesh = mesh.or_else(|| Some(boxed.mesh.to_owned()));
+        return Ok(InjectorSource::Texts { config: boxed.config_map.to_owned(), values, mesh });
+    }
+    Ok(InjectorSource::Texts { config: text(source)?, values, mesh })
 }
 
 fn service(text: &str) -> Option<(String, String, u16)> {
