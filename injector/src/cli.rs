@@ -1,7 +1,10 @@
 //! The command `sidecar-injector`: flags in, an exit status out.
 
+mod explain;
 mod inject;
 mod input;
+mod lint;
+mod render;
 mod serve;
 
 use std::io::Write;
@@ -31,6 +34,12 @@ enum Command {
     Serve(serve::Serve),
     /// Inject manifests: YAML documents in, injected YAML documents out
     Inject(inject::Inject),
+    /// Say whether a pod would be injected, and which rule decides
+    Explain(explain::Explain),
+    /// Check a configuration before it goes to a cluster
+    Lint(lint::Lint),
+    /// Show what the templates print for a pod, with line numbers
+    Render(render::Render),
 }
 
 /// How the log looks. It goes to stderr and holds no content of pods, values or keys.
@@ -123,6 +132,9 @@ pub fn main() -> ExitCode {
     let done = start_log(&cli.log).and_then(|()| match cli.command {
         Command::Serve(command) => command.run(),
         Command::Inject(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Lint(command) => command.run(),
+        Command::Render(command) => command.run(),
     });
     match done {
         Ok(code) => code,

@@ -1,5 +1,7 @@
 //! The injector: everything parsed once, immutable, shared by all requests.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
 use crate::cache::Cache;
@@ -62,6 +64,26 @@ pub enum Error {
     Refused(String),
 }
 
+/// What one template printed for a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// The template's name.
+    pub template: String,
+    /// The text, before it was read as YAML.
+    pub text: String,
+}
+
+/// An injection looked at from inside: for explaining and for checking configurations.
+#[derive(Debug)]
+pub struct Examined {
+    /// Whether the pod is to be injected, and every rule that was looked at.
+    pub decision: Decision,
+    /// What the webhook would do.
+    pub result: Result<Injected, Error>,
+    /// What the templates printed, as far as it got.
+    pub printed: Vec<Printed>,
+}
+
 /// A pod to inject, as a webhook request brings it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PodRequest<'a> {
@@ -71,6 +93,8 @@ pub(crate) struct PodRequest<'a> {
     pub(crate) namespace: &'a str,
     /// The request's path, `/inject/...`.
     pub(crate) path: &'a str,
+    /// Where to put what the templates print, if anybody wants to see it.
+    pub(crate) printed: Option<&'a RefCell<Vec<Printed>>>,
 }
 
 /// The object in a file that a pod template belongs to.
@@ -92,6 +116,8 @@ pub(crate) struct Offline {
 
 /// One era's way of injecting.
 pub(crate) trait Engine: std::fmt::Debug + Send + Sync {
+    /// Whether the pod of a webhook request is injected.
+    fn decide(&self, request: &PodRequest<'_>) -> Decision;
     /// Injects the pod of a webhook request.
     fn admit(&self, request: &PodRequest<'_>) -> Result<Injected, Error>;
     /// Injects a pod template of a file, as `istioctl kube-inject` does.
@@ -125,7 +151,15 @@ impl Injector {
     /// # Errors
     /// When Istio would deny the pod: invalid annotations, a failed template, output that is no pod.
     pub fn inject_object(&self, object: &Value, namespace: &str, path: &str) -> Result<Injected, Error> {
-        self.engine.admit(&PodRequest { object, namespace, path })
+        self.engine.admit(&PodRequest { object, namespace, path, printed: None })
+    }
+
+    /// Injects one pod as [`Injector::inject_object`] does, and keeps what led to the result.
+    pub fn examine(&self, object: &Value, namespace: &str, path: &str) -> Examined {
+        let printed = RefCell::new(Vec::new());
+        let request = PodRequest { object, namespace, path, printed: Some(&printed) };
+        let (decision, result) = (self.engine.decide(&request), self.engine.admit(&request));
+        Examined { decision, result, printed: printed.into_inner() }
     }
 
     /// How many reviews were answered from the answers kept for pods of the same owner.

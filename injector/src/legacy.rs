@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{self, Era, Parts};
 use crate::decide::{Decision, Reason, RuleLine};
-use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest};
+use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest, Printed};
 use crate::template::Template;
 
 use self::data::Workload;
@@ -101,6 +101,10 @@ impl Legacy {
 }
 
 impl Engine for Legacy {
+    fn decide(&self, request: &PodRequest<'_>) -> Decision {
+        decide::decide(self, request.object, request.namespace)
+    }
+
     fn admit(&self, request: &PodRequest<'_>) -> Result<Injected, Error> {
         let pod = request.object;
         if !pod["spec"].is_object() {
@@ -111,6 +115,10 @@ impl Engine for Legacy {
             return Ok(Injected { patch: Vec::new(), decision, warnings: Vec::new() });
         }
         let workload = Workload::of_pod(pod, request.namespace);
+        if let Some(printed) = request.printed {
+            let text = data::render(self, pod, &workload)?;
+            printed.borrow_mut().push(Printed { template: self.template.name().to_owned(), text });
+        }
         let plan = self.plan(pod, &workload, Purpose::Webhook)?;
         Ok(Injected { patch: plan.operations, decision, warnings: plan.warnings })
     }

@@ -18,6 +18,7 @@ pub mod funcs;
 mod injector;
 pub mod kube;
 mod legacy;
+pub mod lint;
 pub mod mesh;
 mod modern;
 mod overlay;
@@ -31,5 +32,5 @@ mod status;
 pub mod template;
 mod validate;
 
-pub use injector::{Error, Injected, Injector};
+pub use injector::{Error, Examined, Injected, Injector, Printed};
 pub use review::{Outcome, Reviewed};

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{self, Environment, Parts};
 use crate::data::cluster::Cluster;
+use crate::decide::Decision;
 use crate::decide::rules::{Rules, Subject, Verdict};
 use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest};
 use crate::mesh;
@@ -135,6 +136,11 @@ fn names(value: Option<&Value>, key: &str) -> Result<Vec<String>, config::Error>
 }
 
 impl Engine for Modern {
+    fn decide(&self, request: &PodRequest<'_>) -> Decision {
+        let own = request.object.pointer("/metadata/namespace").and_then(Value::as_str).filter(|n| !n.is_empty());
+        self.decide(&self.rules, request.object, own.unwrap_or(request.namespace)).decision
+    }
+
     fn admit(&self, request: &PodRequest<'_>) -> Result<Injected, Error> {
         let object = request.object;
         pod::check(object).map_err(Error::Object)?;
@@ -147,7 +153,7 @@ impl Engine for Modern {
         let identity = Identity::Pod { request_namespace: request.namespace };
         let revision = self.revision.as_deref().unwrap_or("default");
         let variables = path::variables(request.path, &mut warnings);
-        let pass = Pass { object, namespace, identity, revision, variables };
+        let pass = Pass { object, namespace, identity, revision, variables, printed: request.printed };
         let injected = self.inject(pass, &mut warnings)?;
         let patch = diff(object, &injected, apimachinery::schema::pod());
         Ok(Injected { patch, decision, warnings })
@@ -180,7 +186,8 @@ impl Engine for Modern {
             }
         };
         let revision = self.revision.as_deref().unwrap_or_default();
-        let pass = Pass { object: &pod, namespace: &namespace, identity, revision, variables: Vec::new() };
+        let pass =
+            Pass { object: &pod, namespace: &namespace, identity, revision, variables: Vec::new(), printed: None };
         let mut injected = self.inject(pass, &mut warnings)?;
         if !given && let Some(metadata) = injected.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("namespace");

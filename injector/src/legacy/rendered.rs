@@ -87,17 +87,6 @@ fn zero(kind: &Kind) -> Value {
     }
 }
 
-/// The keys that are read; others are ignored, as Istio does.
-pub(crate) const KEYS: [&str; 7] = [
-    "initContainers",
-    "containers",
-    "volumes",
-    "imagePullSecrets",
-    "dnsConfig",
-    "podRedirectAnnot",
-    "rewriteAppHTTPProbe",
-];
-
 fn pod_spec() -> Result<&'static Type, String> {
     schema::pod()
         .field("spec")

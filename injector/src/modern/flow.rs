@@ -1,6 +1,7 @@
 //! One injection, from the pod as sent to the pod as it shall be.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Modern, path};
 use crate::data::{self, Ids, PROXY_CONFIG, TemplateData, image, owner};
 use crate::funcs::Context;
-use crate::injector::Error;
+use crate::injector::{Error, Printed};
 use crate::overlay;
 use crate::pod::{self, INIT, PROXY, VALIDATION};
 use crate::postprocess::{self, order};
@@ -24,6 +25,8 @@ pub(super) struct Pass<'a> {
     pub(super) revision: &'a str,
     /// Variables from the URL.
     pub(super) variables: Vec<(String, String)>,
+    /// Where to put what the templates print, if anybody wants to see it.
+    pub(super) printed: Option<&'a RefCell<Vec<Printed>>>,
 }
 
 /// Where a pod's workload is known from.
@@ -179,6 +182,9 @@ impl Modern {
         let mut target = target;
         for template in templates {
             let text = template.render(&root, &context)?;
+            if let Some(printed) = pass.printed {
+                printed.borrow_mut().push(Printed { template: template.name().to_owned(), text: text.clone() });
+            }
             let mut layer = overlay::parse(template.name(), &text)?;
             template_pod = overlay::apply(template.name(), template_pod, layer.clone())?;
             if native {

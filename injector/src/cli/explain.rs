@@ -1,0 +1,242 @@
+//! `sidecar-injector explain`: whether a pod would be injected, and every rule on the way.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use apimachinery::labels::Selector;
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{SettingsFlags, input};
+use crate::decide::{Decision, RuleLine};
+use crate::patch::Operation;
+
+/// The flags of `explain`.
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// Pods or workloads (YAML or JSON, any number of documents), or - for stdin
+    #[arg(short, long = "filename", value_name = "FILE")]
+    filename: PathBuf,
+    /// The namespace that the pods are created in; default: the one in the file, else `default`
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Labels of the namespace, such as istio-injection=enabled,team=a; default: those of the Namespace among
+    /// --cluster-objects
+    #[arg(long, value_name = "KEY=VALUE,...")]
+    namespace_labels: Option<String>,
+    /// MutatingWebhookConfigurations: their selectors are looked at as well
+    #[arg(long, value_name = "FILE")]
+    webhook_config: Option<PathBuf>,
+    /// JSON instead of tables
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingsFlags,
+}
+
+/// What there is to say about one pod.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanation {
+    /// `Deployment shop/web`.
+    object: String,
+    /// Whether it ends up with a sidecar.
+    injected: bool,
+    /// Whether an apiserver would ask the injector at all; absent without webhook configurations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    called: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<RuleLine>,
+    decision: Decision,
+    /// What is added, by list; or why the pod would be denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<String>,
+    operations: usize,
+    added: BTreeMap<String, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl Explain {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let injector = self.settings.injector()?;
+        let pods = input::pods(&self.filename, self.namespace.as_deref())?;
+        let webhooks = match &self.webhook_config {
+            Some(path) => Some(webhooks(path)?),
+            None => None,
+        };
+        let mut explanations = Vec::new();
+        for pod in pods {
+            let namespace = self.labels_of(&pod.namespace)?;
+            let lines = webhooks.as_ref().map(|w| w.iter().map(|w| w.judge(&namespace, &pod.pod)).collect::<Vec<_>>());
+            let called = lines.as_ref().map(|lines| lines.iter().any(|l| l.decided));
+            let examined = injector.examine(&pod.pod, &pod.namespace, "/inject");
+            let (denied, patch, warnings) = match examined.result {
+                Ok(injected) => (None, injected.patch, injected.warnings),
+                Err(error) => (Some(error.to_string()), Vec::new(), Vec::new()),
+            };
+            explanations.push(Explanation {
+                object: pod.name,
+                injected: examined.decision.inject && denied.is_none() && called != Some(false),
+                called,
+                webhooks: lines.unwrap_or_default(),
+                decision: examined.decision,
+                denied,
+                operations: patch.len(),
+                added: added(&pod.pod, &patch)?,
+                warnings,
+            });
+        }
+        if self.json {
+            input::print(&format!("{}\n", serde_json::to_string_pretty(&explanations)?))?;
+        } else {
+            input::print(&explanations.iter().map(table).collect::<Vec<_>>().join("\n"))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The labels of a namespace: from the flag, or from the cluster's objects, always with its name.
+    fn labels_of(&self, namespace: &str) -> anyhow::Result<Map<String, Value>> {
+        let mut labels = Map::new();
+        if let Some(text) = &self.namespace_labels {
+            for pair in text.split(',').filter(|p| !p.is_empty()) {
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| anyhow::anyhow!("--namespace-labels: {pair:?} is not KEY=VALUE"))?;
+                labels.insert(key.trim().to_owned(), value.trim().into());
+            }
+        } else if let Some(path) = &self.settings.cluster_objects {
+            for document in input::documents(path)? {
+                let items = document.value["items"].as_array().cloned().unwrap_or_else(|| vec![document.value.clone()]);
+                let found = items.iter().find(|o| o["kind"] == "Namespace" && o["metadata"]["name"] == namespace);
+                labels.extend(found.and_then(|o| o["metadata"]["labels"].as_object().cloned()).into_iter().flatten());
+            }
+        }
+        labels.insert("kubernetes.io/metadata.name".to_owned(), namespace.into());
+        Ok(labels)
+    }
+}
+
+/// One entry of a webhook configuration, as far as it tells pods apart.
+struct Webhook {
+    name: String,
+    matches_pods: bool,
+    namespace: Result<Selector, String>,
+    object: Result<Selector, String>,
+    conditions: usize,
+}
+
+fn webhooks(path: &std::path::Path) -> anyhow::Result<Vec<Webhook>> {
+    let mut webhooks = Vec::new();
+    for document in input::documents(path)? {
+        let objects = document.value["items"].as_array().cloned().unwrap_or_else(|| vec![document.value.clone()]);
+        for object in objects.iter().filter(|o| o["kind"] == "MutatingWebhookConfiguration") {
+            for entry in object["webhooks"].as_array().into_iter().flatten() {
+                let selector = |key: &str| match &entry[key] {
+                    Value::Null => Ok(Selector::everything()),
+                    value => Selector::from_label_selector(value).map_err(|e| e.to_string()),
+                };
+                let configuration = object["metadata"]["name"].as_str().unwrap_or_default();
+                webhooks.push(Webhook {
+                    name: format!("{configuration}/{}", entry["name"].as_str().unwrap_or_default()),
+                    matches_pods: entry["rules"].as_array().into_iter().flatten().any(creates_pods),
+                    namespace: selector("namespaceSelector"),
+                    object: selector("objectSelector"),
+                    conditions: entry["matchConditions"].as_array().map_or(0, Vec::len),
+                });
+            }
+        }
+    }
+    anyhow::ensure!(!webhooks.is_empty(), "{}: there is no MutatingWebhookConfiguration in it", path.display());
+    Ok(webhooks)
+}
+
+/// Whether a rule covers the creation of a v1 Pod.
+fn creates_pods(rule: &Value) -> bool {
+    let has = |key: &str, wanted: &[&str]| {
+        rule[key].as_array().into_iter().flatten().filter_map(Value::as_str).any(|v| wanted.contains(&v))
+    };
+    has("operations", &["CREATE", "*"])
+        && has("apiGroups", &["", "*"])
+        && has("apiVersions", &["v1", "*"])
+        && has("resources", &["pods", "*", "*/*"])
+        && rule["scope"].as_str().is_none_or(|scope| matches!(scope, "*" | "Namespaced"))
+}
+
+impl Webhook {
+    /// `decided`: the apiserver would call it.
+    fn judge(&self, namespace: &Map<String, Value>, pod: &Value) -> RuleLine {
+        let empty = Map::new();
+        let labels = pod["metadata"]["labels"].as_object().unwrap_or(&empty);
+        let mismatch = |what: &str, selector: &Result<Selector, String>, labels: &Map<String, Value>| match selector {
+            Ok(selector) if selector.matches(labels) => None,
+            Ok(selector) => {
+                let why = selector.first_mismatch(|key| labels.get(key).and_then(Value::as_str)).unwrap_or_default();
+                Some(format!("not called: {what} does not match: {why}"))
+            }
+            Err(error) => Some(format!("not called: {what} is invalid: {error}")),
+        };
+        let (found, decided) = if !self.matches_pods {
+            ("not called: its rules do not cover the creation of pods".to_owned(), false)
+        } else if let Some(found) = mismatch("namespaceSelector", &self.namespace, namespace)
+            .or_else(|| mismatch("objectSelector", &self.object, labels))
+        {
+            (found, false)
+        } else if self.conditions > 0 {
+            (format!("called, unless one of its {} matchConditions says no", self.conditions), true)
+        } else {
+            ("called: both selectors match".to_owned(), true)
+        };
+        RuleLine { rule: format!("webhook {}", self.name), found, decided }
+    }
+}
+
+/// The names that the patch adds, by list.
+fn added(pod: &Value, patch: &[Operation]) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let operations = serde_json::to_value(patch)?;
+    let after = apimachinery::json_patch::Patch::from_value(operations)
+        .and_then(|patch| patch.apply(pod.clone()))
+        .map_err(|error| anyhow::anyhow!("the patch does not apply: {error}"))?;
+    let mut added = BTreeMap::new();
+    for list in ["initContainers", "containers", "volumes", "imagePullSecrets"] {
+        let names = |pod: &Value| -> Vec<String> {
+            let items = pod["spec"][list].as_array().into_iter().flatten();
+            items.filter_map(|item| item["name"].as_str().map(str::to_owned)).collect()
+        };
+        let before = names(pod);
+        let new: Vec<String> = names(&after).into_iter().filter(|name| !before.contains(name)).collect();
+        if !new.is_empty() {
+            added.insert(list.to_owned(), new);
+        }
+    }
+    Ok(added)
+}
+
+fn table(explanation: &Explanation) -> String {
+    let verdict = match (explanation.injected, &explanation.denied, explanation.called) {
+        (true, ..) => "injected",
+        (_, _, Some(false)) => "not injected: no webhook is called",
+        (_, Some(_), _) => "denied",
+        _ => "not injected",
+    };
+    let mut out = format!("{}: {verdict}\n", explanation.object);
+    let lines: Vec<&RuleLine> = explanation.webhooks.iter().chain(&explanation.decision.rules).collect();
+    let width = lines.iter().map(|l| l.rule.chars().count()).max().unwrap_or(0);
+    for line in lines {
+        let mark = if line.decided { '*' } else { ' ' };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{mark} {:width$}  {}", line.rule, line.found);
+    }
+    if let Some(error) = &explanation.denied {
+        let _ = writeln!(out, "  denied: {error}");
+    }
+    for (list, names) in &explanation.added {
+        let _ = writeln!(out, "  adds to {list}: {}", names.join(", "));
+    }
+    for warning in &explanation.warnings {
+        let _ = writeln!(out, "  warning: {warning}");
+    }
+    out
+}
