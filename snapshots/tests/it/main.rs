@@ -1,0 +1,6 @@
+//! What the injector makes of pods: snapshots of the pods in `inputs/`, properties of generated ones, cost of large ones.
+
+mod cost;
+mod files;
+mod properties;
+mod support;
