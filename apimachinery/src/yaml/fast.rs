@@ -527,9 +527,11 @@ impl Reader<'_> {
 /// Whether a plain scalar may begin here: not with an indicator, and with `-` only before something else.
 fn starts_plain(bytes: &[u8], at: usize) -> bool {
     match bytes.get(at) {
-        Some(b'-') => bytes
-            .get(at + 1)
-            .is_some_and(|next| !matches!(next, b' ' | b'\n' | b',' | b'[' | b']' | b'{' | b'}' | b'-')),
+        Some(b'-') => {
+            let after = bytes.get(at + 1);
+            after.is_some_and(|next| !matches!(next, b' ' | b'\n' | b',' | b'[' | b']' | b'{' | b'}'))
+                && bytes.get(at..at + 3) != Some(b"---")
+        }
         Some(byte) => {
             byte.is_ascii_alphanumeric()
                 || matches!(byte, b'/' | b'.' | b'_' | b'$' | b'(' | b'<' | b'~' | b'+' | b'=' | b';' | b'^')

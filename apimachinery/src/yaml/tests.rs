@@ -213,6 +213,7 @@ fn the_quick_reader_reads_what_templates_print() {
     ] {
         agrees(text).unwrap();
     }
+    assert!(agrees("args:\n- -c\n- --flag=a:b\n- \"{{ x }}\"\n- http://x/#y\n- ''\n").unwrap());
     assert!(agrees("a: b\nc:\n- d\n-   e: f\n    g: h # i\n-\n  - j\n- - k\n  - l\nm:\n  n: o\n").unwrap());
     assert_eq!(parse("a: [\n  1,\n  {b: c\n}]\nd: 2\n").unwrap(), json!({ "a": [1, { "b": "c" }], "d": 2 }));
 }
