@@ -75,16 +75,25 @@ fn env() -> BoxedStrategy<Value> {
     .boxed()
 }
 
+/// Ports that differ in number, some with a name of their own.
 fn ports() -> BoxedStrategy<Value> {
-    let port = object(
-        vec![],
-        vec![
-            ("name", "[a-z]{1,8}".prop_map(Value::from).boxed()),
-            ("protocol", prop::sample::select(vec!["TCP", "UDP", "SCTP"]).prop_map(Value::from).boxed()),
-        ],
-    );
     let number = prop_oneof![1..65536u32, prop::sample::select(vec![80u32, 443, 8080, 15020, 15090])];
-    keyed("containerPort", number.prop_map(Value::from).boxed(), port, 4)
+    let protocol = prop::option::of(prop::sample::select(vec!["TCP", "UDP", "SCTP"]));
+    prop::collection::btree_map(number, (any::<bool>(), protocol), 0..4)
+        .prop_map(|ports| {
+            let ports = ports.into_iter().map(|(number, (named, protocol))| {
+                let mut port = json!({ "containerPort": number });
+                if named {
+                    port["name"] = format!("p-{number}").into();
+                }
+                if let Some(protocol) = protocol {
+                    port["protocol"] = protocol.into();
+                }
+                port
+            });
+            Value::Array(ports.collect())
+        })
+        .boxed()
 }
 
 fn resources() -> BoxedStrategy<Value> {

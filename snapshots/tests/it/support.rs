@@ -3,18 +3,18 @@ use injector::{Injected, Injector};
 use serde_json::{Value, json};
 
 /// The injectors in the box, with their names.
-pub fn injectors() -> impl Iterator<Item = (&'static str, &'static Injector)> {
+pub(crate) fn injectors() -> impl Iterator<Item = (&'static str, &'static Injector)> {
     static LOADED: std::sync::OnceLock<Vec<Injector>> = std::sync::OnceLock::new();
     let loaded = LOADED.get_or_init(|| ALL.iter().map(load).collect());
     ALL.iter().map(|boxed| boxed.name).zip(loaded)
 }
 
-pub fn load(boxed: &Boxed) -> Injector {
+pub(crate) fn load(boxed: &Boxed) -> Injector {
     Injector::load(boxed.settings()).unwrap()
 }
 
 /// The pod after the patch, applied strictly by RFC 6902 and again as an apiserver does; both must agree.
-pub fn patched(pod: &Value, injected: &Injected) -> Result<Value, String> {
+pub(crate) fn patched(pod: &Value, injected: &Injected) -> Result<Value, String> {
     let text = injector::patch::to_bytes(&injected.patch);
     let strict: json_patch::Patch = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let mut after = pod.clone();
@@ -25,7 +25,7 @@ pub fn patched(pod: &Value, injected: &Injected) -> Result<Value, String> {
 }
 
 /// An AdmissionReview for the creation of a pod.
-pub fn review(pod: &Value) -> Vec<u8> {
+pub(crate) fn review(pod: &Value) -> Vec<u8> {
     let review = json!({
         "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
         "request": {
