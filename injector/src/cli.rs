@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::Injector;
 use crate::boxed::Boxed;
 use crate::config::{Environment, Settings};
-use crate::serve::{Files, LoadError};
+use crate::serve::{Files, LoadError, causes};
 
 /// An Istio-compatible sidecar injector.
 #[derive(Debug, Parser)]
@@ -140,7 +140,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Nothing can be done about a closed stderr.
-            let _ = writeln!(std::io::stderr(), "sidecar-injector: {error:#}");
+            let _ = writeln!(std::io::stderr(), "sidecar-injector: {}", causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -48,7 +48,7 @@ pub fn lint(settings: &Settings, pods: &[(String, Value, String)]) -> Vec<Findin
     let parts = match Parts::read(settings.clone()) {
         Ok(parts) => parts,
         Err(error) => {
-            findings.error(error.part(), error.to_string());
+            findings.refused(&error);
             return findings.0;
         }
     };
@@ -61,7 +61,7 @@ pub fn lint(settings: &Settings, pods: &[(String, Value, String)]) -> Vec<Findin
         values(&parts.values, &mut findings);
     }
     match Injector::load(settings.clone()) {
-        Err(error) => findings.error(error.part(), error.to_string()),
+        Err(error) => findings.refused(&error),
         Ok(injector) => {
             let mut seen = BTreeMap::new();
             for (name, pod) in samples::pods() {
@@ -83,6 +83,12 @@ struct Findings(Vec<Finding>);
 impl Findings {
     fn error(&mut self, place: impl Into<String>, message: impl Into<String>) {
         self.0.push(Finding { level: Level::Error, place: place.into(), message: message.into() });
+    }
+
+    fn refused(&mut self, error: &crate::config::Error) {
+        let (part, text) = (error.part(), error.to_string());
+        let message = text.strip_prefix(part).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
+        self.error(part, message);
     }
 
     fn warning(&mut self, place: impl Into<String>, message: impl Into<String>) {

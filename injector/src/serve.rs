@@ -235,3 +235,17 @@ impl Service {
         connection::serve(io, self.clone(), std::future::pending()).await;
     }
 }
+
+/// An error with its causes on one line; what a cause repeats is not said twice.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -122,7 +122,7 @@ async fn until_told_to_stop(handle: &Handle) -> anyhow::Result<()> {
                 match outcome {
                     Ok(reload) => tracing::info!(what, ?reload, "read again"),
                     Err(error) => {
-                        let error = format!("{:#}", anyhow::Error::from(error));
+                        let error = serve::causes(&error);
                         tracing::error!(what, error, "refused, the last good one stays in use");
                     }
                 }

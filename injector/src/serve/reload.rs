@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::causes;
 use super::files::Stamp;
 use super::listener::stopped;
 use super::live::{LoadError, Reload};
@@ -59,7 +60,7 @@ impl Group {
             Ok(Reload::Replaced) => tracing::info!("{} reloaded", self.what),
             Ok(Reload::Unchanged) => {}
             Err(error) => {
-                let message = chain(&error);
+                let message = causes(&error);
                 if self.refused.as_ref() != Some(&message) {
                     tracing::error!(
                         error = message,
@@ -119,18 +120,4 @@ async fn blocking(
     let shared = Arc::clone(shared);
     // The task ends early only when the runtime does.
     tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Ok(Reload::Unchanged))
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = error.source();
-    }
-    text
 }
