@@ -42,6 +42,7 @@ pub(crate) fn apply(target: Target<'_>, object: &mut Value) {
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => role_binding(object),
         ("scheduling.k8s.io", "PriorityClass") => default(object, "preemptionPolicy", "PreemptLowerPriority"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
         ("authentication.k8s.io", "TokenRequest") => {
             if let Some(spec) = sub_mut(object, "spec") {
                 default(spec, "expirationSeconds", 3600);
@@ -244,6 +245,30 @@ fn network_policy(object: &mut Value) {
             for port in list_mut(rule, "ports") {
                 default(port, "protocol", "TCP");
             }
+        }
+    }
+}
+
+fn definition(object: &mut Value) {
+    let Some(spec) = sub_mut(object, "spec") else { return };
+    default(spec, "conversion", json!({"strategy": "None"}));
+    let mut stored = Vec::new();
+    for version in list_mut(spec, "versions") {
+        if is_set(version, "storage") {
+            stored.push(version.get("name").cloned().unwrap_or_default());
+        }
+    }
+    let plural = text(get::sub(spec, "names"), "plural").to_owned();
+    if let Some(names) = sub_mut(spec, "names") {
+        let kind = text(names, "kind").to_owned();
+        if !plural.is_empty() && !kind.is_empty() {
+            default_text(names, "singular", &kind.to_lowercase());
+            default_text(names, "listKind", &format!("{kind}List"));
+        }
+    }
+    if let Some(status) = sub_mut(object, "status") {
+        if get::list(status, "storedVersions").is_empty() && !stored.is_empty() {
+            set(status, "storedVersions", stored);
         }
     }
 }

@@ -124,12 +124,14 @@ fn write(object: &mut Value, mut entries: Vec<Entry>) {
 pub(crate) fn update(target: Target<'_>, live: Option<&Value>, new: &mut Value, writer: &Writer<'_>) {
     let empty = zero(target);
     let before = live.unwrap_or(&empty);
-    let mut managed = if is_reset(new) { Vec::new() } else { entries(new) };
-    if managed.is_empty() && !is_reset(new) {
+    // What a client says about managed fields counts, but not through a subresource.
+    let reset = is_reset(new) && writer.subresource.is_empty();
+    let mut managed = if reset || !writer.subresource.is_empty() { Vec::new() } else { entries(new) };
+    if managed.is_empty() && !reset {
         managed = live.map(entries).unwrap_or_default();
     }
-    // An object whose list was emptied is no longer followed.
-    if managed.is_empty() && live.is_some() {
+    // An object whose list was emptied is no longer followed; a binding leaves no trace (operations/binding).
+    if (managed.is_empty() && live.is_some()) || writer.subresource == "binding" {
         write(new, managed);
         return;
     }

@@ -137,7 +137,7 @@ fn not_a_map(patch: &Value) -> String {
 
 /// The patched object in the kind's own form.
 fn finish(target: Target<'_>, patched: Value, validation: FieldValidation) -> Result<Decoded, Value> {
-    let printed = || patched.to_string();
+    let printed = || print(&patched);
     // A patch may have changed the kind; its fields are read as those of the new one first.
     let api_version = text(&patched, "apiVersion");
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -159,6 +159,55 @@ fn finish(target: Target<'_>, patched: Value, validation: FieldValidation) -> Re
     }
     let warnings = if validation == FieldValidation::Warn { decoded.warnings } else { Vec::new() };
     Ok(Decoded { object: decoded.object, warnings })
+}
+
+/// The patched object as an error quotes it: sorted on top, the metadata (which a patch seldom touches) in the apiserver's order.
+fn print(object: &Value) -> String {
+    const METADATA: [&str; 15] = [
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
+        "managedFields",
+    ];
+    const ENTRY: [&str; 7] = ["manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource"];
+    let fields = object.as_object().into_iter().flatten().map(|(name, value)| {
+        let printed = match name.as_str() {
+            "metadata" => ordered(value, &METADATA, &|field, value| match (field, value) {
+                ("managedFields", Value::Array(entries)) => {
+                    let entries: Vec<String> =
+                        entries.iter().map(|entry| ordered(entry, &ENTRY, &|_, value| value.to_string())).collect();
+                    format!("[{}]", entries.join(","))
+                }
+                _ => value.to_string(),
+            }),
+            _ => value.to_string(),
+        };
+        format!("{}:{printed}", Value::from(name.as_str()))
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+}
+
+/// An object with these fields first, in this order.
+fn ordered(object: &Value, order: &[&str], print: &dyn Fn(&str, &Value) -> String) -> String {
+    let Some(fields) = object.as_object() else { return object.to_string() };
+    let known = order.iter().filter_map(|name| fields.get_key_value(*name));
+    let rest = fields.iter().filter(|(name, _)| !order.contains(&name.as_str()));
+    let printed: Vec<String> = known
+        .chain(rest)
+        .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), print(name, value)))
+        .collect();
+    format!("{{{}}}", printed.join(","))
 }
 
 fn invalid_patch(patched: String, error: String) -> Value {

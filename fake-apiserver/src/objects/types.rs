@@ -181,8 +181,14 @@ const NULL_TIMES: [&str; 14] = [
     "lastTimestamp",
 ];
 /// Lists that the API reference calls optional and that are null when unset.
-const NULL_LISTS: [(&str, &str); 3] =
-    [("Role", "rules"), ("ClusterRole", "rules"), ("HorizontalPodAutoscalerStatus", "currentMetrics")];
+const NULL_LISTS: [(&str, &str); 4] = [
+    ("Role", "rules"),
+    ("ClusterRole", "rules"),
+    ("HorizontalPodAutoscalerStatus", "currentMetrics"),
+    ("CustomResourceDefinitionStatus", "conditions"),
+];
+/// Pointers to structs that are null when unset.
+const NULL_STRUCTS: [(&str, &str); 1] = [("TokenRequestSpec", "boundObjectRef")];
 /// Optional scalars with a zero default that are left out all the same.
 const OMITTED: [&str; 6] = ["name", "readOnly", "optional", "service", "replicas", "minReadySeconds"];
 
@@ -244,7 +250,9 @@ impl Field {
         let name = schema.name;
         let zero = schema.default.as_ref().is_some_and(is_zero);
         let always = match &schema.kind {
-            Kind::Object(_) => schema.default.as_ref().is_some_and(Value::is_object),
+            Kind::Object(_) => {
+                schema.default.as_ref().is_some_and(Value::is_object) || NULL_STRUCTS.contains(&(ty, name))
+            }
             Kind::Time | Kind::MicroTime => NULL_TIMES.contains(&name) && ty != "PodCertificateRequestStatus",
             Kind::Quantity => schema.required || name == "divisor",
             Kind::List(_) | Kind::Map(_) => {

@@ -72,6 +72,8 @@ fn check(target: Target<'_>, object: &Value, namespaced: bool, errors: &mut Vec<
         ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
         | ("", "ReplicationController")
         | ("batch", "Job" | "CronJob") => workloads::check(target.kind, object, errors),
+        // Reviews have no names: nothing of them is stored.
+        ("authentication.k8s.io" | "authorization.k8s.io", _) => {}
         _ => {
             meta::create(object, namespaced, name_format(target), errors);
             match (target.group, target.kind) {

@@ -44,7 +44,8 @@ pub(crate) async fn patch(core: &Shared, call: &mut Call) -> Result<Reply, Rejec
         Some(stored) => update::write(core, call, stored, &Change::Patch, options).await,
         None if media == APPLY && call.subresource.is_none() => {
             let options = meta::options_of(call, "CreateOptions", "PatchOptions")?;
-            let object = seam::apply_to_nothing(core, call)?;
+            let mut object = seam::apply_to_nothing(core, call)?;
+            meta::check_name(call, &mut object)?;
             super::create::create_decoded(core, call, object, options, false).await
         }
         None => Err(call.not_found()),

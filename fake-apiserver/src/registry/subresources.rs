@@ -189,8 +189,8 @@ async fn binding(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
         for (name, value) in binding["metadata"]["annotations"].as_object().into_iter().flatten() {
             pod["metadata"]["annotations"][name] = value.clone();
         }
-        let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
-            "observedGeneration": pod["metadata"]["generation"]});
+        let scheduled =
+            json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
         match pod["status"]["conditions"].as_array_mut() {
             Some(conditions) => {
                 conditions.retain(|condition| condition["type"] != "PodScheduled");

@@ -185,7 +185,8 @@ async fn finish_deletion(
 fn check_version(call: &Call, new: &mut Value, stored: &Object) -> Result<bool, Rejection> {
     let version = text(&new["metadata"], "resourceVersion").to_owned();
     let uid = text(&new["metadata"], "uid").to_owned();
-    if !uid.is_empty() && uid != stored.meta("uid") {
+    // Only a PUT is tied to the uid that it names; a patch that changes it is invalid.
+    if call.verb != "patch" && !uid.is_empty() && uid != stored.meta("uid") {
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: /registry/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
             hooks::storage_path(&call.resource, &call.namespace, &call.name),
@@ -227,6 +228,7 @@ fn keep_system_fields(new: &mut Value, old: &Value) {
         "resourceVersion",
     ] {
         match old["metadata"].get(field) {
+            Some(_) if field == "uid" && metadata.contains_key("uid") => None,
             Some(value) => metadata.insert(field.to_owned(), value.clone()),
             None if field == "generateName" => None,
             None => metadata.remove(field),

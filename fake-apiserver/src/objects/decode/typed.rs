@@ -325,6 +325,10 @@ impl<'de> Visitor<'de> for Struct<'_> {
 fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
     for field in ty.always() {
         if !object.contains_key(field.schema.name) {
+            if matches!(field.schema.kind, Kind::Object(_)) && field.schema.default.is_none() {
+                object.insert(field.schema.name.to_owned(), Value::Null);
+                continue;
+            }
             object.insert(field.schema.name.to_owned(), zero(&field.schema.kind, field));
         }
     }

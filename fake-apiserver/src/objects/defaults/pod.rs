@@ -7,6 +7,15 @@ use crate::objects::get::{self, default, list, list_mut, set, sub_mut, text};
 
 /// A pod: what its template has, and what only pods have.
 pub(super) fn pod(object: &mut Value) {
+    // The first of the addresses has a field of its own, and the other way round.
+    if let Some(status) = object.get_mut("status") {
+        let address = text(status, "podIP").to_owned();
+        if !address.is_empty() && list(status, "podIPs").is_empty() {
+            set(status, "podIPs", json!([{"ip": address}]));
+        } else if let Some(first) = list(status, "podIPs").first().and_then(|first| first.get("ip")).cloned() {
+            default_text(status, "podIP", first.as_str().unwrap_or_default());
+        }
+    }
     let Some(spec) = sub_mut(object, "spec") else { return };
     self::spec(spec);
     default(spec, "enableServiceLinks", true);
