@@ -110,37 +110,8 @@ pub(crate) fn common_headers(core: &Shared, response: &mut Response<Body>) {
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
 }
 
-/// How long all warnings together may be, and how long each is once they are longer.
-const WARNINGS_TOTAL: usize = 4096;
-const WARNING_CUT: usize = 256;
-
-/// The texts that are sent: each once, none empty or with control characters, and cut if they are too long together
-/// (`deny/warnings-total-over-4k`).
-fn header_texts(warnings: &[String]) -> Vec<&str> {
-    let mut texts: Vec<&str> = Vec::new();
-    for text in warnings {
-        if !text.is_empty() && !text.chars().any(char::is_control) && !texts.contains(&text.as_str()) {
-            texts.push(text);
-        }
-    }
-    let total: usize = texts.iter().map(|text| text.chars().count()).sum();
-    if total <= WARNINGS_TOTAL {
-        return texts;
-    }
-    let mut sent = 0;
-    texts.retain_mut(|text| {
-        let end = text.char_indices().nth(WARNING_CUT).map_or(text.len(), |(at, _)| at);
-        *text = &text[..end];
-        let length = text.chars().count();
-        let fits = sent + length <= WARNINGS_TOTAL;
-        sent += if fits { length } else { 0 };
-        fits
-    });
-    texts
-}
-
 fn add_warnings(response: &mut Response<Body>, warnings: &[String]) {
-    for warning in header_texts(warnings) {
+    for warning in crate::admission::header_texts(warnings) {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
             response.headers_mut().append(WARNING, value);
