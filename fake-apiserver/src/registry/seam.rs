@@ -85,8 +85,8 @@ fn with_writer<T>(core: &Core, call: &Call, run: impl FnOnce(&Writer<'_>) -> T) 
 
 /// Writes down who set what in a new object.
 pub(crate) fn track_create(core: &Core, call: &Call, object: &mut Value) {
-    let kind = object.clone();
-    with_writer(core, call, |writer| managed_fields::update(own_target(&kind), None, object, writer));
+    let gvk = call.subresource.as_ref().map_or(&call.resource.gvk, |subresource| &subresource.gvk).clone();
+    with_writer(core, call, |writer| managed_fields::update(target(&gvk), None, object, writer));
 }
 
 /// Writes down who changed what; server-side apply has done so already.
