@@ -8,37 +8,53 @@ use super::meta::text;
 use super::{Gvk, PrinterColumn, Resource, Subresource, Verb, qualified};
 use crate::core::Core;
 
-/// Names that a definition may leave out, and the conditions that say that it is served.
-pub(super) fn prepare(core: &Core, definition: &mut Value, old: Option<&Value>) {
-    let kind = text(&definition["spec"]["names"], "kind").to_owned();
-    let names = &mut definition["spec"]["names"];
-    if text(names, "singular").is_empty() {
-        names["singular"] = kind.to_lowercase().into();
+/// The defaults of a definition: names that it may leave out, no conversion.
+pub(super) fn default(definition: &mut Value) {
+    let Some(spec) = definition.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    if spec.get("conversion").is_none_or(Value::is_null) {
+        spec.insert("conversion".to_owned(), json!({"strategy": "None"}));
     }
-    if text(names, "listKind").is_empty() {
-        names["listKind"] = format!("{kind}List").into();
+    let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };
+    let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (field, value) in [("singular", kind.to_lowercase()), ("listKind", format!("{kind}List"))] {
+        if names.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
+            names.insert(field.to_owned(), value.into());
+        }
     }
-    if definition["spec"]["conversion"].is_null() {
-        definition["spec"]["conversion"] = json!({"strategy": "None"});
-    }
-    let accepted = definition["spec"]["names"].clone();
+}
+
+fn stored_versions(definition: &Value) -> Value {
     let stored: Vec<&str> = versions(definition)
         .filter(|version| version["storage"] == true)
         .map(|version| text(version, "name"))
         .collect();
-    let stored = json!(stored);
+    json!(stored)
+}
+
+/// The status that a new definition has, or that a changed one keeps.
+pub(super) fn prepare(definition: &mut Value, old: Option<&Value>) {
+    let kept = old.map(|old| old["status"].clone()).filter(Value::is_object);
+    definition["status"] = kept.unwrap_or_else(|| {
+        json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored_versions(definition)})
+    });
+}
+
+/// Serves a new definition and says so in its status, as the controllers of a real server do soon after the create.
+pub(super) fn establish(core: &Core, stored: &crate::store::Object) {
+    serve(core, stored.value());
     let time = core.clock.now().rfc3339();
-    let kept = old.map(|old| &old["status"]["conditions"]).filter(|conditions| conditions.is_array()).cloned();
-    let conditions = kept.unwrap_or_else(|| {
-        let condition = |name: &str, reason: &str, message: &str| {
-            json!({"type": name, "status": "True", "lastTransitionTime": time, "reason": reason, "message": message})
-        };
-        json!([
+    let condition = |name: &str, reason: &str, message: &str| json!({"type": name, "status": "True", "lastTransitionTime": time, "reason": reason, "message": message});
+    let mut definition = stored.value().clone();
+    definition["status"] = json!({
+        "conditions": [
             condition("NamesAccepted", "NoConflicts", "no conflicts found"),
             condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ])
+        ],
+        "acceptedNames": definition["spec"]["names"],
+        "storedVersions": stored_versions(&definition),
     });
-    definition["status"] = json!({"conditions": conditions, "acceptedNames": accepted, "storedVersions": stored});
+    // Somebody who was faster has already written another state, which is served by then.
+    let _ = core.store.update("customresourcedefinitions.apiextensions.k8s.io", stored.revision(), definition);
 }
 
 fn versions(definition: &Value) -> impl Iterator<Item = &Value> {

@@ -51,10 +51,10 @@ pub(crate) fn options(core: &Shared, call: &mut Call) -> Result<Value, Rejection
         }
     }
     let mut causes = Vec::new();
-    for value in options.get("dryRun").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        if value != "All" {
-            causes.push(errors::Cause::unsupported("dryRun", value, &["All"]));
-        }
+    let dry_run: Vec<&str> =
+        options.get("dryRun").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    if dry_run.iter().any(|value| *value != "All") {
+        causes.push(errors::Cause::unsupported_list("dryRun", &dry_run, &["All"]));
     }
     match options.get("propagationPolicy").and_then(Value::as_str) {
         None | Some("Orphan" | "Background" | "Foreground") => {}

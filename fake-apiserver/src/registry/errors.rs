@@ -37,6 +37,13 @@ impl Cause {
         Cause { reason: "FieldValueTooLong", message, field: field.to_owned() }
     }
 
+    /// The same for a list, which is shown whole (`sideeffects/dryrun-bad-value`).
+    pub(crate) fn unsupported_list(field: &str, values: &[&str], supported: &[&str]) -> Cause {
+        let mut cause = Cause::unsupported(field, "", supported);
+        cause.message = cause.message.replacen("\"\"", &serde_json::json!(values).to_string(), 1);
+        cause
+    }
+
     /// `Unsupported value: "…": supported values: …`
     pub(crate) fn unsupported(field: &str, value: &str, supported: &[&str]) -> Cause {
         let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};
-use super::{Resource, crds, reviews, seam, services};
+use super::{Resource, crds, reviews, services};
 use crate::admission::Rejection;
 use crate::core::{Shared, namespaces};
 use crate::store::Object;
@@ -102,7 +102,7 @@ pub(crate) fn prepare_for_create(core: &Shared, call: &Call, object: &mut Value)
     match &*call.resource.table {
         "services" => services::allocate(core, object),
         "customresourcedefinitions.apiextensions.k8s.io" => {
-            crds::prepare(core, object, None);
+            crds::prepare(object, None);
             Ok(())
         }
         _ => Ok(()),
@@ -114,7 +114,7 @@ pub(crate) fn prepare_for_update(core: &Shared, call: &Call, new: &mut Value, ol
     match &*call.resource.table {
         "services" => services::keep(core, new, old),
         "customresourcedefinitions.apiextensions.k8s.io" => {
-            crds::prepare(core, new, Some(old));
+            crds::prepare(new, Some(old));
             Ok(())
         }
         _ => Ok(()),
@@ -128,7 +128,7 @@ pub(crate) async fn after_create(core: &Shared, call: &Call, stored: &Arc<Object
             let populate = tokio::spawn(namespaces::populate(core.clone(), stored.name().to_owned()));
             let _ = tokio::time::timeout(NAMESPACE_PATIENCE, populate).await;
         }
-        "customresourcedefinitions.apiextensions.k8s.io" => crds::serve(core, stored.value()),
+        "customresourcedefinitions.apiextensions.k8s.io" => crds::establish(core, stored),
         _ => {}
     }
 }
@@ -166,7 +166,6 @@ pub(crate) async fn virtual_create(
     admission: &mut Admission,
     mut object: Value,
 ) -> Result<Reply, Rejection> {
-    seam::validate_create(&call.resource, &object, &mut call.warnings)?;
     admission.attributes.object = Some(object);
     admission.validate(core).await?;
     object = admission.attributes.object.take().unwrap_or_default();

@@ -64,8 +64,8 @@ pub(crate) fn options_of(call: &Call, kind: &str, named: &str) -> Result<Value, 
     options.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
     let mut causes = Vec::new();
     let dry_run: Vec<&str> = call.query.all("dryRun").filter(|value| !value.is_empty()).collect();
-    if let Some(other) = dry_run.iter().find(|value| **value != "All") {
-        causes.push(Cause::unsupported("dryRun", other, &["All"]));
+    if dry_run.iter().any(|value| *value != "All") {
+        causes.push(Cause::unsupported_list("dryRun", &dry_run, &["All"]));
     }
     if !dry_run.is_empty() {
         options.insert("dryRun".to_owned(), json!(dry_run));

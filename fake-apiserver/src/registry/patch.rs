@@ -30,13 +30,8 @@ pub(crate) async fn patch(core: &Shared, call: &mut Call) -> Result<Reply, Rejec
     let custom = call.resource.is_custom();
     let known = MEDIA_TYPES.contains(&media.as_str()) && !(custom && media.contains("strategic"));
     if !known || media.ends_with("cbor") {
-        let listed: Vec<&str> =
-            MEDIA_TYPES.into_iter().filter(|name| !(custom && name.contains("strategic"))).collect();
-        let message = format!(
-            "the body of the request was in an unknown format - accepted media types include: {}",
-            listed.join(", ")
-        );
-        return Err(Rejection::new(415, "UnsupportedMediaType", &message));
+        let refusal = Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+        return Err(refusal.with_details(serde_json::Map::new()));
     }
     let options = meta::options_of(call, "UpdateOptions", "PatchOptions")?;
     seam::check_patch_options(call, media == APPLY)?;

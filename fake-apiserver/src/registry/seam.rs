@@ -61,6 +61,9 @@ pub(crate) fn normalize(_core: &Core, kind: &GroupVersionKind, object: Value) ->
 /// Sets the defaults of a kind.
 pub(crate) fn default(_core: &Core, gvk: &Gvk, object: &mut Value) {
     defaults::apply(target(gvk), object);
+    if &*gvk.group == "apiextensions.k8s.io" {
+        super::crds::default(object);
+    }
 }
 
 /// Reads DeleteOptions.

@@ -58,10 +58,31 @@ fn scale_of(call: &Call, object: &Value) -> Value {
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status})
 }
 
+/// The Scale with those who set the replicas, as an update shows it to webhooks (`matchpolicy/scale-exact`).
+fn tracked_scale(call: &Call, object: &Value) -> Value {
+    let mut scale = scale_of(call, object);
+    let owners: Vec<Value> = object["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry["fieldsV1"]["f:spec"]["f:replicas"].is_object())
+        .map(|entry| {
+            let mut entry = entry.clone();
+            entry["apiVersion"] = "autoscaling/v1".into();
+            entry["fieldsV1"] = json!({"f:spec": {"f:replicas": {}}});
+            entry
+        })
+        .collect();
+    if !owners.is_empty() {
+        scale["metadata"]["managedFields"] = owners.into();
+    }
+    scale
+}
+
 async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let options = meta::options(call, "UpdateOptions")?;
     let stored = stored(core, call)?;
-    let old_scale = scale_of(call, stored.value());
+    let old_scale = tracked_scale(call, stored.value());
     let gvk =
         call.subresource.as_ref().map_or_else(|| call.resource.gvk.clone(), |subresource| subresource.gvk.clone());
     let mut wanted = match call.verb {
@@ -94,7 +115,7 @@ async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let wanted = outcome?;
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
     let version = text(&wanted["metadata"], "resourceVersion").to_owned();
-    let written = write_past_admission(core, call, move |object| {
+    let written = write_past_admission(core, call, true, move |object| {
         if !version.is_empty() && call_version(object) != version {
             return Err(());
         }
@@ -113,6 +134,7 @@ fn call_version(object: &Value) -> &str {
 fn write_past_admission(
     core: &Shared,
     call: &Call,
+    track: bool,
     change: impl Fn(&mut Value) -> Result<(), ()>,
 ) -> Result<Value, Rejection> {
     loop {
@@ -121,7 +143,9 @@ fn write_past_admission(
         let mut new = old.clone();
         let moved = || errors::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, errors::MODIFIED);
         change(&mut new).map_err(|()| moved())?;
-        seam::track_subresource(core, call, &mut new, &old);
+        if track {
+            seam::track_subresource(core, call, &mut new, &old);
+        }
         if new["spec"] != old["spec"]
             && old["metadata"]["generation"].is_i64()
             && call.resource.plural.as_ref() != "pods"
@@ -184,7 +208,7 @@ async fn binding(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
         return Err(refuse(format!("pod {} is being deleted, cannot be assigned to a host", call.name)));
     }
     let now = core.clock.now().rfc3339();
-    write_past_admission(core, call, |pod| {
+    write_past_admission(core, call, false, |pod| {
         pod["spec"]["nodeName"] = node.as_str().into();
         for (name, value) in binding["metadata"]["annotations"].as_object().into_iter().flatten() {
             pod["metadata"]["annotations"][name] = value.clone();
@@ -240,9 +264,11 @@ async fn token(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
         spec["expirationSeconds"] = 3600.into();
     }
     seam::track_create(core, call, &mut object);
-    for field in ["name", "namespace"] {
-        object["metadata"][field] = account.meta(field).into();
+    if object["spec"]["boundObjectRef"].is_null() {
+        object["spec"]["boundObjectRef"] = Value::Null;
     }
+    object["metadata"]["namespace"] = account.namespace().into();
+    object["status"] = json!({"token": "", "expirationTimestamp": null});
     let mut admission = Admission::new(core, call, Operation::Create, Some(options));
     admission.attributes.object = Some(object);
     let outcome = async {
@@ -284,6 +310,7 @@ async fn token(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let token = core.tokens.issue(core, &call.namespace, name, &audiences, bound.as_ref(), time::seconds(now), seconds);
     let Some(token) = token else { return Err(Rejection::internal("failed to generate token")) };
     let metadata = &mut object["metadata"];
+    metadata["name"] = account.name().into();
     metadata["uid"] = account.meta("uid").into();
     metadata["creationTimestamp"] = now.rfc3339().into();
     object["status"] = json!({"token": token, "expirationTimestamp": time::later(now, seconds).rfc3339()});

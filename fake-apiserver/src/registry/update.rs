@@ -197,7 +197,8 @@ fn check_version(call: &Call, new: &mut Value, stored: &Object) -> Result<bool, 
     if version.is_empty() || version == "0" {
         if !hooks::updates_unconditionally(&call.resource) {
             let cause = errors::Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
-            return Err(errors::invalid(&call.resource.gvk.group, &call.resource.gvk.kind, &call.name, &[cause]));
+            // Named by its resource, not its kind (`config-validation/update-paths`).
+            return Err(errors::invalid(&call.resource.gvk.group, &call.resource.plural, &call.name, &[cause]));
         }
         return Ok(false);
     }
