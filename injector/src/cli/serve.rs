@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::SettingsFlags;
 use crate::serve::{self, Handle, Limits, Options, Source, Tls};
@@ -69,13 +69,15 @@ impl Serve {
         }
         let runtime = runtime.build().context("cannot start the threads")?;
         runtime.block_on(async {
+            // Before anybody can know that it runs: a signal that comes early has to end it in order, too.
+            let signals = Signals::new()?;
             let handle = serve::start(self.options()?).await?;
             {
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "listening on https://{}", handle.addr()).and_then(|()| out.flush())?;
             }
             tracing::info!(address = %handle.addr(), config = handle.config_hash(), "ready");
-            until_told_to_stop(&handle).await?;
+            signals.until_told_to_stop(&handle).await;
             tracing::info!("stopping");
             handle.shutdown().await;
             Ok(ExitCode::SUCCESS)
@@ -107,26 +109,42 @@ impl Serve {
     }
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reads the files at once.
-async fn until_told_to_stop(handle: &Handle) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => for (what, outcome) in
-                [("configuration", handle.reload_config()), ("certificate", handle.reload_certificate())]
-            {
-                match outcome {
-                    Ok(reload) => tracing::info!(what, ?reload, "read again"),
-                    Err(error) => {
-                        let error = serve::causes(&error);
-                        tracing::error!(what, error, "refused, the last good one stays in use");
+/// The signals that a server listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; SIGHUP reads the files at once.
+    async fn until_told_to_stop(self, handle: &Handle) {
+        let Self { mut terminate, mut interrupt, mut hang_up } = self;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hang_up.recv() => for (what, outcome) in
+                    [("configuration", handle.reload_config()), ("certificate", handle.reload_certificate())]
+                {
+                    match outcome {
+                        Ok(reload) => tracing::info!(what, ?reload, "read again"),
+                        Err(error) => {
+                            let error = serve::causes(&error);
+                            tracing::error!(what, error, "refused, the last good one stays in use");
+                        }
                     }
-                }
-            },
+                },
+            }
         }
     }
 }

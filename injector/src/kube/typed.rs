@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 /// Adds the fields that are never omitted, and drops the zero values that always are.
 pub(super) fn complete(document: &mut Value) {
-    let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (kind, api_version) = (text("kind"), text("apiVersion"));
     let Some(object) = document.as_object_mut() else { return };
     if kind == "List" {
         object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
@@ -17,7 +18,7 @@ pub(super) fn complete(document: &mut Value) {
             template.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
         }
     }
-    if let Some(counters) = status(&kind) {
+    if let Some(counters) = status(&kind, &api_version) {
         let status = object.entry("status").or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(status) = status {
             for counter in counters {
@@ -38,9 +39,11 @@ pub(super) fn complete(document: &mut Value) {
 }
 
 /// The counters that a kind's status always has.
-fn status(kind: &str) -> Option<&'static [&'static str]> {
+fn status(kind: &str, api_version: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "ReplicaSet" | "ReplicationController" => &["replicas"],
+        // The beta versions were gone before the second counter came.
+        "StatefulSet" if api_version != "apps/v1" => &["replicas"],
         "StatefulSet" => &["availableReplicas", "replicas"],
         "DaemonSet" => &["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"],
         "DeploymentConfig" => &[

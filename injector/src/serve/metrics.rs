@@ -57,6 +57,7 @@ pub(crate) struct Metrics {
     config_age: Gauge,
     config_rejected: Gauge,
     certificate_until: Gauge,
+    cache_hits: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) in_flight: Gauge,
 }
@@ -84,6 +85,7 @@ impl Metrics {
             config_age: Gauge::default(),
             config_rejected: Gauge::default(),
             certificate_until: Gauge::default(),
+            cache_hits: Gauge::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
         };
@@ -121,6 +123,11 @@ impl Metrics {
             "sidecar_injector_certificate_expiry_timestamp_seconds",
             "When the certificate in use expires",
             metrics.certificate_until.clone(),
+        );
+        r.register(
+            "sidecar_injector_cache_hits",
+            "Reviews answered from the answer to an earlier pod of the same owner, since the configuration was loaded",
+            metrics.cache_hits.clone(),
         );
         r.register("sidecar_injector_connections", "Open connections", metrics.connections.clone());
         r.register("sidecar_injector_requests_in_flight", "Requests being answered", metrics.in_flight.clone());
@@ -172,7 +179,8 @@ impl Metrics {
     }
 
     /// Everything as OpenMetrics text.
-    pub(crate) fn text(&self, now: Timestamp) -> String {
+    pub(crate) fn text(&self, now: Timestamp, cache_hits: u64) -> String {
+        self.cache_hits.set(i64::try_from(cache_hits).unwrap_or(i64::MAX));
         self.config_age.set((seconds(now) - self.config_loaded.get()).max(0));
         let mut out = String::new();
         // Writing to a String cannot fail.

@@ -72,7 +72,7 @@ impl Service {
 
     /// The metrics as `GET /metrics` shows them.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.text(self.shared.clock.now())
+        self.shared.metrics.text(self.shared.clock.now(), self.shared.live.injector().cache_hits())
     }
 
     /// Answers one request.
