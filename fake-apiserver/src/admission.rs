@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! chain ──► plugins                       one small module each
-//!   └─────► webhook ──► cel               match conditions
+//!   ├─────► policy ───► cel               expressions
+//!   └─────► webhook ──► cel
 //!              └──────► client            HTTP and TLS as client-go does it
 //! attributes, cluster, rejection, trace, warnings: what all of them speak about
 //! golang: Go's words for what went wrong
@@ -16,6 +17,7 @@ mod cluster;
 mod config_validation;
 mod golang;
 mod plugins;
+mod policy;
 mod rejection;
 mod trace;
 mod warnings;

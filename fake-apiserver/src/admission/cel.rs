@@ -12,4 +12,4 @@ mod value;
 pub(crate) use check::check_condition;
 pub(crate) use conditions::{MatchConditions, variables};
 pub(crate) use program::{Budget, Program, Variables};
-pub(crate) use value::from_json;
+pub(crate) use value::{from_json, to_json};

@@ -1,19 +1,27 @@
 //! The admission chain: built-in plugins, policies and webhooks in the order of kube-apiserver.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::attributes::Attributes;
 use super::client::{Client, Connector};
 use super::cluster::Cluster;
 use super::plugins::Plugins;
+use super::policy::{self, Policies};
 use super::rejection::Rejection;
 use super::trace::Phase;
 use super::webhook::{self, Reinvocation, Webhooks};
+
+/// How long a late answer waits for the front.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// The chain of one apiserver. Share it; every call is independent.
 #[derive(Default)]
 pub struct Chain {
     plugins: Plugins,
+    policies: Policies,
     webhooks: Webhooks,
     client: Client,
 }
@@ -46,9 +54,16 @@ impl Chain {
     /// # Errors
     /// The Status for the client.
     pub async fn mutate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        let result = self.mutate_rounds(cluster, attributes).await;
+        in_time(result, attributes).await
+    }
+
+    async fn mutate_rounds(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
         let mut reinvocation = Reinvocation::default();
+        let mut policies = policy::Rounds::default();
         loop {
             self.plugins.mutate(cluster, attributes)?;
+            reinvocation.due |= self.policies.mutate(cluster, attributes, &mut policies)?;
             let hooks = self.webhooks.of(Phase::Mutating, cluster);
             webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await?;
             if reinvocation.again || !reinvocation.due {
@@ -65,8 +80,22 @@ impl Chain {
     /// The Status for the client.
     pub async fn validate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
         self.plugins.validate(cluster, attributes)?;
+        self.policies.validate(cluster, attributes)?;
         let hooks = self.webhooks.of(Phase::Validating, cluster);
-        webhook::validate(&hooks, &self.client, cluster, attributes).await?;
+        let result = webhook::validate(&hooks, &self.client, cluster, attributes).await;
+        in_time(result, attributes).await?;
         self.plugins.quota(cluster, attributes)
+    }
+}
+
+/// Whoever is late hears of the request's timeout and of nothing else. The HTTP front answers at the deadline with a
+/// text of its own (vector `failure/client-timeout-shorter`); the pause lets it.
+async fn in_time(result: Result<(), Rejection>, attributes: &Attributes) -> Result<(), Rejection> {
+    match (&result, attributes.deadline) {
+        (Err(_), Some(deadline)) if Instant::now() >= deadline => {
+            tokio::time::sleep(GRACE).await;
+            Err(Rejection::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout"))
+        }
+        _ => result,
     }
 }

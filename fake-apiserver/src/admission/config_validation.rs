@@ -46,10 +46,12 @@ fn webhook(mutating: bool, hook: &Value, path: &str, errors: &mut Errors) {
     }
     choice(hook, "failurePolicy", &["Fail", "Ignore"], path, errors);
     choice(hook, "matchPolicy", &["Equivalent", "Exact"], path, errors);
-    if hook["sideEffects"].is_null() {
+    if hook["sideEffects"].as_str().is_none_or(str::is_empty) {
         errors.required(&format!("{path}.sideEffects"), "must specify one of None, NoneOnDryRun");
     }
-    choice(hook, "sideEffects", &["None", "NoneOnDryRun"], path, errors);
+    if hook["sideEffects"] != "" {
+        choice(hook, "sideEffects", &["None", "NoneOnDryRun"], path, errors);
+    }
     if let Some(seconds) = hook["timeoutSeconds"].as_i64().filter(|seconds| !(1..=30).contains(seconds)) {
         let why = "the timeout value must be between 1 and 30 seconds";
         errors.invalid(&format!("{path}.timeoutSeconds"), &seconds.to_string(), why);

@@ -17,8 +17,8 @@ use super::cel::variables;
 use super::cluster::Cluster;
 use super::rejection::Rejection;
 
-pub(crate) use configuration::{Webhook, Webhooks};
-pub(crate) use mutating::{Reinvocation, dispatch as mutate};
+pub(crate) use configuration::{Webhook, Webhooks, selector};
+pub(crate) use mutating::{Reinvocation, decode, dispatch as mutate};
 pub(crate) use rules::{Invocation, Rule, exempt, invocation};
 pub(crate) use selectors::{namespace_matches, object_matches};
 pub(crate) use validating::dispatch as validate;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube_cel::cel::extractors::This;
-use kube_cel::cel::objects::{Key, Map};
+use kube_cel::cel::objects::{Key, Map, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Value as Cel};
 
 use super::super::attributes::UserInfo;
@@ -102,6 +102,30 @@ fn fields(value: &Cel) -> Result<Fields, ExecutionError> {
         _ => None,
     });
     Ok(texts.collect())
+}
+
+/// `value.?field`, `value[?key]`, and what follows an optional: none where there is nothing.
+pub(crate) fn optional(value: Cel, key: Cel) -> Result<Cel, ExecutionError> {
+    let none = || Cel::Opaque(Arc::new(OptionalValue::none()));
+    let some = |value: &Cel| Cel::Opaque(Arc::new(OptionalValue::of(value.clone())));
+    let held = match &value {
+        Cel::Opaque(_) => {
+            let held: &OptionalValue = (&value).try_into()?;
+            match held.value() {
+                Some(held) => held.clone(),
+                None => return Ok(none()),
+            }
+        }
+        other => other.clone(),
+    };
+    match (&held, key) {
+        (Cel::Map(map), Cel::String(key)) => Ok(map.map.get(&Key::String(key)).map_or_else(none, some)),
+        (Cel::Map(map), Cel::Int(key)) => Ok(map.map.get(&Key::Int(key)).map_or_else(none, some)),
+        (Cel::List(list), Cel::Int(index)) => {
+            Ok(usize::try_from(index).ok().and_then(|index| list.get(index)).map_or_else(none, some))
+        }
+        _ => Err(ExecutionError::NoSuchOverload),
+    }
 }
 
 /// Adds the authorizer's functions.

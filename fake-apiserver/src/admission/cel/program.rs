@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube_cel::KubeCelExt as _;
-use kube_cel::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use kube_cel::cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, MapEntryExpr, MapExpr,
+    operators,
+};
 use kube_cel::cel::common::types::CelBool;
 use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as Cel};
@@ -16,6 +19,8 @@ use super::functions::{self, Decisions};
 const PER_CALL_LIMIT: i64 = 1_000_000;
 /// What turns of comprehensions call before each step.
 const CHARGE: &str = "@charge";
+/// Selection and index that yield an optional.
+const SELECT: &str = "@optional";
 /// Questions that one expression may ask the authorizer.
 const MAX_QUESTIONS: usize = 64;
 
@@ -39,6 +44,14 @@ pub(crate) struct Variables<'a> {
     pub(crate) cluster: &'a dyn Cluster,
 }
 
+impl Variables<'_> {
+    /// Sets a variable, or another value of it.
+    pub(crate) fn set(&mut self, name: &'static str, value: Cel) {
+        self.values.retain(|(known, _)| *known != name);
+        self.values.push((name, value));
+    }
+}
+
 impl Program {
     /// Parses an expression.
     ///
@@ -49,11 +62,6 @@ impl Program {
         let mut root = parsed.map_err(|errors| errors.to_string())?;
         let base = prepare(&mut root)?;
         Ok(Self { root, base })
-    }
-
-    /// The expression as parsed.
-    pub(crate) fn root(&self) -> &IdedExpr {
-        &self.root
     }
 
     /// Evaluates and charges the budget.
@@ -95,6 +103,7 @@ impl Program {
             *left -= cost;
             if *left < 0 { Err(ExecutionError::function_error(CHARGE, "over")) } else { Ok(true) }
         });
+        context.add_function(SELECT, functions::optional);
         for (name, value) in &variables.values {
             context.add_variable_from_value(*name, value.clone());
         }
@@ -109,9 +118,22 @@ fn prepare(expression: &mut IdedExpr) -> Result<i64, String> {
     match &mut expression.expr {
         Expr::Literal(_) => {}
         Expr::Ident(_) => cost += 1,
-        Expr::Select(select) => cost += 1 + prepare(&mut select.operand)?,
+        Expr::Select(select) => {
+            cost += 1 + prepare(&mut select.operand)?;
+            // The library does not carry optionals through a plain selection.
+            if !select.test && is_optional(&select.operand) {
+                let field = LiteralValue::String(select.field.as_str().into());
+                let field = IdedExpr { id: 0, expr: Expr::Literal(field) };
+                let args = vec![std::mem::take(&mut *select.operand), field];
+                expression.expr = Expr::Call(CallExpr { func_name: SELECT.to_owned(), target: None, args });
+            }
+        }
         Expr::Call(call) => {
             cost += 1;
+            let optional = call.func_name == operators::OPT_SELECT || call.func_name == operators::OPT_INDEX;
+            if optional || (call.func_name == operators::INDEX && call.args.first().is_some_and(is_optional)) {
+                call.func_name = SELECT.to_owned();
+            }
             for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
                 cost += prepare(part)?;
             }
@@ -129,12 +151,38 @@ fn prepare(expression: &mut IdedExpr) -> Result<i64, String> {
             }
         }
         Expr::Comprehension(comprehension) => cost += prepare_comprehension(comprehension)?,
+        // Patches and apply configurations are maps to the library.
         Expr::Struct(message) => {
-            return Err(format!("the CEL library of this fake apiserver cannot build {} objects", message.type_name));
+            let name = &message.type_name;
+            if name != "JSONPatch" && name != "Object" && !name.starts_with("Object.") {
+                return Err(format!("the CEL library of this fake apiserver cannot build {name} objects"));
+            }
+            let mut map = MapExpr::default();
+            for entry in std::mem::take(&mut message.entries) {
+                if let EntryExpr::StructField(mut field) = entry.expr {
+                    cost += prepare(&mut field.value)?;
+                    let key = LiteralValue::String(field.field.as_str().into());
+                    let key = IdedExpr { id: entry.id, expr: Expr::Literal(key) };
+                    let pair = MapEntryExpr { key, value: field.value, optional: field.optional };
+                    map.entries.push(IdedEntryExpr { id: entry.id, expr: EntryExpr::MapEntry(pair) });
+                }
+            }
+            expression.expr = Expr::Map(map);
         }
         Expr::Unspecified => return Err("the expression is incomplete".to_owned()),
     }
     Ok(cost)
+}
+
+/// Whether an expression is an optional by its form.
+fn is_optional(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Call(call) => {
+            let names = [SELECT, operators::OPT_SELECT, operators::OPT_INDEX, "optional.of", "optional.none", "or"];
+            names.contains(&call.func_name.as_str())
+        }
+        _ => false,
+    }
 }
 
 fn prepare_comprehension(comprehension: &mut ComprehensionExpr) -> Result<i64, String> {

@@ -10,24 +10,27 @@ use super::x509::Certificate;
 /// # Errors
 /// Go's text (vectors `failure/tls-wrong-san-*`, `failure/tls-no-san-*`, `service-ref/externalname`).
 pub(crate) fn verify(certificate: &Certificate, host: &str) -> Result<(), String> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        if certificate.ip_addresses.contains(&ip) {
-            return Ok(());
-        }
+    let ip = host.parse::<IpAddr>();
+    if let Ok(ip) = &ip
+        && certificate.ip_addresses.contains(ip)
+    {
+        return Ok(());
+    }
+    let wanted = host.to_ascii_lowercase();
+    if ip.is_err() && certificate.dns_names.iter().any(|pattern| matches(pattern, &wanted)) {
+        return Ok(());
+    }
+    // A name in the subject alone no longer counts.
+    if !certificate.has_san && !host.is_empty() && certificate.common_name.eq_ignore_ascii_case(host) {
+        return Err("x509: certificate relies on legacy Common Name field, use SANs instead".to_owned());
+    }
+    if ip.is_ok() {
         return Err(if certificate.ip_addresses.is_empty() {
             format!("x509: cannot validate certificate for {host} because it doesn't contain any IP SANs")
         } else {
             let valid = join(certificate.ip_addresses.iter().map(ToString::to_string));
             format!("x509: certificate is valid for {valid}, not {host}")
         });
-    }
-    let wanted = host.to_ascii_lowercase();
-    if certificate.dns_names.iter().any(|pattern| matches(pattern, &wanted)) {
-        return Ok(());
-    }
-    // A host name in the subject alone no longer counts.
-    if !certificate.has_san && valid_host(&certificate.common_name, true) {
-        return Err("x509: certificate relies on legacy Common Name field, use SANs instead".to_owned());
     }
     if certificate.dns_names.is_empty() {
         return Err(format!("x509: certificate is not valid for any names, but wanted to match {host}"));

@@ -109,7 +109,7 @@ impl Webhook {
 }
 
 /// None selects everything (absent or empty selector).
-fn selector(value: &Value) -> Result<Option<Selector>, String> {
+pub(crate) fn selector(value: &Value) -> Result<Option<Selector>, String> {
     let empty = value.as_object().is_none_or(|fields| {
         fields.values().all(|part| match part {
             Value::Object(labels) => labels.is_empty(),
