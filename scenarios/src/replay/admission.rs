@@ -210,6 +210,12 @@ fn path(request: &Received<'_>) -> String {
     path
 }
 
+/// A denial's own words: which webhook said them matters less than how often they were said.
+fn without_name(message: &str) -> &str {
+    let own = message.strip_prefix("admission webhook ").and_then(|rest| rest.split_once(" denied the request: "));
+    own.map_or(message, |(_, own)| own)
+}
+
 /// What is invalid, without the object's name: many objects are invalid in the same way.
 fn causes(answer: &Answer) -> String {
     let causes = answer.body["details"]["causes"].as_array().into_iter().flatten();
@@ -228,14 +234,15 @@ fn judge(answer: &Answer) -> Verdict {
     let entries = &answer.trace.entries;
     if !answer.is_success() {
         let denied = entries.iter().find_map(|entry| match &entry.outcome {
-            Outcome::Denied(message) => Some(message.clone()),
+            Outcome::Denied(message) => Some(without_name(message).to_owned()),
             _ => None,
         });
         return match denied {
             Some(message) => Verdict::Denied(message),
-            None if answer.status == 422 => {
-                Verdict::Denied(format!("invalid, said the apiserver after the webhooks: {}", causes(answer)))
-            }
+            None if answer.status == 422 => Verdict::Denied(format!(
+                "not a valid object, said the apiserver after the webhooks: {}",
+                causes(answer)
+            )),
             None => Verdict::Failed(format!("HTTP {}: {}", answer.status, answer.message())),
         };
     }

@@ -71,7 +71,11 @@ pub fn injector_path(captured: &str) -> &str {
 }
 
 fn target(path: &str, record: &Record, paths: fn(&str) -> &str) -> String {
-    let path = if path != "/" || !record.path.starts_with('/') { path } else { paths(&record.path) };
+    let path = match &*record.path {
+        _ if path != "/" => path,
+        captured if captured.starts_with('/') => paths(captured),
+        _ => paths(path),
+    };
     if record.query.is_empty() { path.to_owned() } else { format!("{path}?{}", record.query) }
 }
 

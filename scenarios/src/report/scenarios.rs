@@ -5,19 +5,21 @@ use std::fmt::Write;
 use super::text::{Style, short};
 use crate::run::Outcome;
 
+/// Columns for a title: longer ones push the time to the right.
+const TITLE: usize = 46;
+
 /// One scenario: a line if it went well, otherwise everything that helps to see why not. With `trace`, the requests are
 /// shown in any case.
 #[must_use]
 pub fn line(outcome: &Outcome, style: Style, trace: bool) -> String {
     let mut out = String::new();
     // Writing into a String does not fail.
-    let time = if outcome.virtual_time.as_millis() >= 1000 {
-        format!("{} of its time in {}", short(outcome.virtual_time), short(outcome.real_time))
-    } else {
-        short(outcome.real_time)
-    };
+    let mut time = short(outcome.real_time);
+    if outcome.virtual_time.as_millis() >= 1000 {
+        let _ = write!(time, ", {} virtual", short(outcome.virtual_time));
+    }
     let word = if outcome.is_ok() { style.good("ok    ") } else { style.bad("FAILED") };
-    let _ = writeln!(out, "{word}  {}  {}", outcome.title, style.dim(format!("({time})")));
+    let _ = writeln!(out, "{word}  {:TITLE$}  {}", outcome.title, style.dim(time));
     if let Some(failure) = &outcome.failure {
         let place = if failure.step == 0 {
             format!("{}: setting up the cluster", outcome.file)

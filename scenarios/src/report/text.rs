@@ -59,7 +59,10 @@ pub fn render(replayed: &Replayed, style: Style) -> String {
 
 fn write_report(out: &mut String, replayed: &Replayed, style: Style) -> fmt::Result {
     if replayed.reviews() > 0 {
-        writeln!(out, "{}", table(replayed))?;
+        for line in table(replayed).to_string().lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        writeln!(out)?;
         reasons(out, "skipped, and why", &replayed.skipped, style)?;
         reasons(out, "denied, and why", &replayed.denied, style)?;
         reasons(out, "failed, and why", &replayed.failed, style)?;

@@ -1,0 +1,168 @@
+//! The `towtank` command as people run it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn towtank(args: &[&str]) -> Output {
+    towtank_with_input(args, b"")
+}
+
+fn towtank_with_input(args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_towtank"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input closes it.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The command could not be carried out: exit code 2, this on standard error, nothing on standard output.
+fn refused(args: &[&str], wanted: &str) {
+    let output = towtank(args);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+    assert!(error.contains(wanted), "{args:?}: {error}\n  wanted: {wanted}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+}
+
+fn file(directory: &Path, name: &str, content: &str) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_arguments_the_main_job_runs_whole_and_fits_80_columns() {
+    let output = towtank(&[]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}\n{}", text(&output.stderr));
+    assert!(output.stderr.is_empty(), "no progress bar without a terminal: {}", text(&output.stderr));
+    assert!(!out.contains('\u{1b}'), "no colours without a terminal");
+    assert!(out.contains("ok      a labelled namespace: a pod gets its sidecar"), "{out}");
+    assert!(out.contains("\n603 reviews in "), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+}
+
+#[test]
+fn a_replay_through_the_apiserver_and_a_direct_one_agree() {
+    let totals = |args: &[&str]| -> Value {
+        let output = towtank(args);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (through, direct) = (totals(&["replay", "--json"]), totals(&["replay", "--direct", "--json"]));
+    for report in [&through, &direct] {
+        assert_eq!(report["totals"]["reviews"], 603);
+        assert_eq!(report["totals"]["failed"], 0);
+        let groups = report["groups"].as_array().unwrap();
+        assert_eq!(groups.iter().map(|group| group["reviews"].as_u64().unwrap()).sum::<u64>(), 603);
+        assert!(report["latencyMicros"]["p50"].as_u64() > Some(0));
+        assert!(
+            report["skipped"]["hostNetwork: true: the pod has no network of its own"].as_u64() > Some(0),
+            "{report}"
+        );
+    }
+    // The apiserver refuses pods that are invalid whatever a webhook says; all else comes to the same.
+    let invalid: u64 = through["denied"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(why, _)| why.starts_with("not a valid object"))
+        .map(|(_, count)| count.as_u64().unwrap())
+        .sum();
+    let injected = |report: &Value| report["totals"]["injected"].as_u64().unwrap();
+    assert!(injected(&direct) >= injected(&through) && injected(&direct) - injected(&through) <= invalid);
+}
+
+#[test]
+fn bad_logs_are_told_and_what_can_be_read_is_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let review = r#"{"body":{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","operation":"CREATE","namespace":"shop","kind":{"version":"v1","kind":"Pod"},"resource":{"version":"v1","resource":"pods"},"object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web"},"spec":{"containers":[{"name":"app","image":"i"}]}}}}}"#;
+    let log = file(directory.path(), "log.jsonl", &format!("garbage\n{review}\n{{\"body\":\"{{}}\"}}\n{{\"bo"));
+    for args in [vec!["replay", &log], vec!["replay", "--direct", &log]] {
+        let output = towtank(&args);
+        let out = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{out}{}", text(&output.stderr));
+        for part in ["2 lines could not be read", "line 1: not a record", "line 4: torn", "1 injected"] {
+            assert!(out.contains(part), "{args:?}: {out}\n  wanted: {part}");
+        }
+    }
+    let output = towtank_with_input(&["replay", "-"], format!("{review}\n").as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+
+    refused(&["replay", "/nowhere.jsonl"], "cannot read log /nowhere.jsonl: No such file");
+    refused(&["replay", directory.path().to_str().unwrap()], "is a directory, not a log");
+    refused(&["replay", &file(directory.path(), "empty", "")], "no record in it: nothing was replayed");
+    refused(&["replay", "-", "--repeat", "2"], "standard input cannot be replayed more than once");
+}
+
+#[test]
+fn bad_webhooks_and_configurations_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let not_pem = file(directory.path(), "ca.pem", "no certificate");
+    refused(&["replay", "--webhook", "https://127.0.0.1:1"], "give --ca FILE, or --insecure-skip-verify");
+    refused(
+        &["replay", "--webhook", "http://127.0.0.1:1", "--direct", "--insecure-skip-verify"],
+        "has to begin with https://",
+    );
+    refused(
+        &["replay", "--webhook", "https://127.0.0.1:1", "--insecure-skip-verify"],
+        "--insecure-skip-verify needs --direct",
+    );
+    refused(&["replay", "--webhook", "https://127.0.0.1:1", "--ca", &not_pem], "holds no certificate");
+    refused(&["replay", "--injector", "/nowhere.yaml"], "cannot read /nowhere.yaml");
+    let broken = file(directory.path(), "config.yaml", "policy: enabled\ntemplate: |\n  [[ if ]]\n");
+    refused(&["replay", "--injector", &broken], "cannot load");
+    let meta = file(directory.path(), "meta.json", "{}");
+    refused(&["replay", "--meta", &meta], "webhookConfiguration: missing");
+
+    let args = ["replay", "--direct", "--webhook", "https://127.0.0.1:1", "--insecure-skip-verify"];
+    let output = towtank(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).contains("cannot connect to 127.0.0.1:1: Connection refused"),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn scenarios_are_run_from_files_and_directories_and_failures_are_told() {
+    let boxed = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+    let output = towtank(&["run", boxed]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let directory = tempfile::tempdir().unwrap();
+    let failing = file(
+        directory.path(),
+        "failing.yaml",
+        "scenario: fails\nsteps:\n- get: namespace/default\n- expect: {labels: {istio-injection: enabled}}\n",
+    );
+    let output = towtank(&["run", &failing, "--seed", "77"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    for part in ["FAILED  fails", "failing.yaml:4: step 2 (expect)", "expected: enabled", "found:    absent", "seed 77"]
+    {
+        assert!(out.contains(part), "{out}\n  wanted: {part}");
+    }
+    let output = towtank(&["run", &failing, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report[0]["failure"]["line"], 4);
+
+    refused(&["run", "/nowhere.yaml"], "cannot read /nowhere.yaml");
+    let typo = file(directory.path(), "typo.yaml", "scenario: x\nsteps:\n- crate: {}\n");
+    refused(&["run", &typo], "typo.yaml:3: steps[0].crate: no such step; did you mean \"create\"?");
+    let empty = tempfile::tempdir().unwrap();
+    refused(&["run", empty.path().to_str().unwrap()], "no .yaml or .yml file in it");
+    refused(&["up"], "unrecognized subcommand");
+}
