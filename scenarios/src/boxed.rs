@@ -12,7 +12,7 @@ pub const REVIEWS: u64 = 603;
 pub const META: &str = include_str!("../data/captured.meta.json");
 
 /// What the replay of the log in the box is.
-pub const REPLAY_TITLE: &str = "603 AdmissionReviews of a real kube-apiserver, through an apiserver, into the injector";
+pub const REPLAY_TITLE: &str = "603 AdmissionReviews of a real kube-apiserver, replayed into the injector";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../scenarios/", $name)))),*] };
