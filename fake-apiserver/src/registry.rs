@@ -21,6 +21,7 @@ mod reviews;
 pub(crate) mod seam;
 mod selectors;
 mod services;
+mod structural;
 mod subresources;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,9 @@ pub(crate) fn to_version(object: &Value, target: &Gvk) -> Value {
     let mut converted = match (from, &*target.group, &*target.version, &*target.kind) {
         ("autoscaling/v2", "autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler_to_v1(object.clone()),
         ("autoscaling/v1", "autoscaling", "v2", "HorizontalPodAutoscaler") => autoscaler_to_v2(object.clone()),
-        ("v1", "events.k8s.io", _, "Event") => rename(object.clone(), &EVENT_FIELDS, |pair| (pair.0, pair.1)),
+        ("v1", "events.k8s.io", _, "Event") => {
+            without_empty_reporter(rename(object.clone(), &EVENT_FIELDS, |pair| (pair.0, pair.1)))
+        }
         ("events.k8s.io/v1", "", _, "Event") => rename(object.clone(), &EVENT_FIELDS, |pair| (pair.1, pair.0)),
         _ => object.clone(),
     };
@@ -52,6 +54,18 @@ fn rename(
         }
     }
     object
+}
+
+/// `events.k8s.io` leaves out what the core group shows empty.
+fn without_empty_reporter(mut event: Value) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        for field in ["reportingController", "reportingInstance"] {
+            if fields.get(field).is_some_and(|value| value == "") {
+                fields.remove(field);
+            }
+        }
+    }
+    event
 }
 
 fn take(object: &mut Value, part: &str, field: &str) -> Option<Value> {

@@ -10,6 +10,16 @@ use crate::core::Core;
 
 /// The defaults of a definition: names that it may leave out, no conversion.
 pub(super) fn default(definition: &mut Value) {
+    if definition["spec"].is_object() && definition["status"]["storedVersions"].as_array().is_none_or(Vec::is_empty) {
+        let stored = stored_versions(definition);
+        let Some(fields) = definition.as_object_mut() else { return };
+        let status = fields.entry("status").or_insert_with(|| json!({}));
+        if let Some(status) = status.as_object_mut() {
+            status.insert("storedVersions".to_owned(), stored);
+            status.entry("conditions").or_insert(Value::Null);
+            status.entry("acceptedNames").or_insert_with(|| json!({"plural": "", "kind": ""}));
+        }
+    }
     let Some(spec) = definition.get_mut("spec").and_then(Value::as_object_mut) else { return };
     if spec.get("conversion").is_none_or(Value::is_null) {
         spec.insert("conversion".to_owned(), json!({"strategy": "None"}));

@@ -16,11 +16,13 @@ use crate::core::Core;
 pub(crate) fn answer(core: &Core, call: &Call, object: &mut Value) -> Result<(), Rejection> {
     match &*call.resource.gvk.kind {
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
+            check_access(call, &object["spec"], true)?;
             let user = user_of(&object["spec"]);
             let status = access(core, &user, call, &object["spec"])?;
             object["status"] = status;
         }
         "SelfSubjectAccessReview" => {
+            check_access(call, &object["spec"], false)?;
             let status = access(core, &call.user, call, &object["spec"])?;
             object["status"] = status;
         }
@@ -53,6 +55,26 @@ fn user_of(spec: &Value) -> UserInfo {
         groups: strings(&spec["groups"]),
         extra,
     }
+}
+
+/// The rules for a question about access (`identity/sar`).
+fn check_access(call: &Call, spec: &Value, names_user: bool) -> Result<(), Rejection> {
+    let mut causes = Vec::new();
+    let one_of = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+    match (spec["resourceAttributes"].is_object(), spec["nonResourceAttributes"].is_object()) {
+        (false, false) => causes.push(errors::Cause::invalid("spec.resourceAttributes", "null", one_of)),
+        (true, true) => {
+            let given = spec["nonResourceAttributes"].to_string();
+            let text = "cannot be specified in combination with resourceAttributes";
+            causes.push(errors::Cause::invalid("spec.nonResourceAttributes", &given, text));
+        }
+        _ => {}
+    }
+    if names_user && text(spec, "user").is_empty() && spec["groups"].as_array().is_none_or(Vec::is_empty) {
+        let why = "at least one of user or group must be specified";
+        causes.push(errors::Cause::invalid("spec.user", "\"\"", why));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(errors::invalid(&call.resource.gvk.group, "", "", &causes)) }
 }
 
 fn access(core: &Core, user: &UserInfo, call: &Call, spec: &Value) -> Result<Value, Rejection> {

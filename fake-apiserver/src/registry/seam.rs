@@ -40,7 +40,7 @@ fn format(call: &Call) -> Result<Format, Rejection> {
 }
 
 /// What is done about unknown fields.
-fn field_validation(call: &Call) -> FieldValidation {
+pub(super) fn field_validation(call: &Call) -> FieldValidation {
     FieldValidation::parse(call.query.get("fieldValidation")).unwrap_or_default()
 }
 
@@ -50,6 +50,9 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Re
     super::admit::merge(&mut call.warnings, decoded.warnings);
     let mut object = decoded.object;
     default(core, gvk, &mut object);
+    if call.resource.is_custom() && call.subresource.as_ref().is_none_or(|subresource| !subresource.foreign) {
+        super::structural::fit(call, &mut object)?;
+    }
     Ok(object)
 }
 
@@ -61,8 +64,24 @@ pub(crate) fn normalize(_core: &Core, kind: &GroupVersionKind, object: Value) ->
 /// Sets the defaults of a kind.
 pub(crate) fn default(_core: &Core, gvk: &Gvk, object: &mut Value) {
     defaults::apply(target(gvk), object);
-    if &*gvk.group == "apiextensions.k8s.io" {
-        super::crds::default(object);
+    own_defaults(target(gvk), object);
+}
+
+/// What conversions to the internal version add, besides the defaults.
+fn own_defaults(target: Target<'_>, object: &mut Value) {
+    match (target.group, target.kind) {
+        ("apiextensions.k8s.io", _) => super::crds::default(object),
+        ("", "Pod") => {
+            // The list of addresses begins with the one that is always there.
+            let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };
+            let first = status.get("podIP").cloned().filter(|ip| ip.as_str().is_some_and(|ip| !ip.is_empty()));
+            if let Some(ip) = first
+                && status.get("podIPs").and_then(Value::as_array).is_none_or(Vec::is_empty)
+            {
+                status.insert("podIPs".to_owned(), serde_json::json!([{"ip": ip}]));
+            }
+        }
+        _ => {}
     }
 }
 
@@ -231,6 +250,10 @@ pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, 
         None => return Err(Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")),
     };
     defaults::apply(kind, &mut object);
+    own_defaults(kind, &mut object);
+    if call.resource.is_custom() {
+        super::structural::fit(call, &mut object)?;
+    }
     Ok(object)
 }
 

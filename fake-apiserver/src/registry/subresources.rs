@@ -58,7 +58,7 @@ fn scale_of(call: &Call, object: &Value) -> Value {
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status})
 }
 
-/// The Scale with those who set the replicas, as an update shows it to webhooks (`matchpolicy/scale-exact`).
+/// The Scale with those who set the replicas, as a patch shows it to webhooks (`matchpolicy/scale-exact`).
 fn tracked_scale(call: &Call, object: &Value) -> Value {
     let mut scale = scale_of(call, object);
     let owners: Vec<Value> = object["metadata"]["managedFields"]
@@ -82,7 +82,10 @@ fn tracked_scale(call: &Call, object: &Value) -> Value {
 async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let options = meta::options(call, "UpdateOptions")?;
     let stored = stored(core, call)?;
-    let old_scale = tracked_scale(call, stored.value());
+    let old_scale = match call.verb {
+        "patch" => tracked_scale(call, stored.value()),
+        _ => scale_of(call, stored.value()),
+    };
     let gvk =
         call.subresource.as_ref().map_or_else(|| call.resource.gvk.clone(), |subresource| subresource.gvk.clone());
     let mut wanted = match call.verb {

@@ -29,7 +29,7 @@ pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Times
         ("CronJob", _) => cron_job(column, object, now),
         ("ConfigMap" | "Secret", "Data") => {
             let count = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
-            (count("data") + count("binaryData")).to_string().into()
+            (count("data") + count("binaryData")).into()
         }
         ("Secret", "Type") => object["type"].clone(),
         ("Lease", "Holder") => object["spec"]["holderIdentity"].as_str().unwrap_or_default().into(),
