@@ -134,7 +134,7 @@ async fn admit_and_write(
     let mut new = admission.attributes.object.take().unwrap_or_default();
     meta::check_names(call, &mut new)?;
     let insists = check_version(call, &mut new, stored)?;
-    keep_system_fields(&mut new, old, call.verb == "patch");
+    keep_system_fields(&mut new, old);
     seam::prepare_for_update(&call.resource, call.subresource.as_ref(), &mut new, old);
     hooks::prepare_for_update(core, call, &mut new, old)?;
     seam::validate_update(&call.resource, call.subresource.as_ref(), &new, old, &mut call.warnings)?;
@@ -217,7 +217,7 @@ fn check_version(call: &Call, new: &mut Value, stored: &Object) -> Result<bool, 
 }
 
 /// What no client can change.
-fn keep_system_fields(new: &mut Value, old: &Value, patch: bool) {
+fn keep_system_fields(new: &mut Value, old: &Value) {
     let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for field in [
         "uid",
@@ -228,9 +228,6 @@ fn keep_system_fields(new: &mut Value, old: &Value, patch: bool) {
         "selfLink",
         "resourceVersion",
     ] {
-        if patch && field == "uid" && metadata.get(field).is_some_and(|uid| uid != "") {
-            continue;
-        }
         match old["metadata"].get(field) {
             Some(_) if field == "uid" && metadata.contains_key("uid") => None,
             Some(value) => metadata.insert(field.to_owned(), value.clone()),
