@@ -17,6 +17,7 @@ use crate::admission::{Chain, Connector, UserInfo};
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
 use crate::auth::{Authority, Identity, kubeconfig};
+use crate::controllers::{self, Controllers};
 use crate::core::{Core, Shared, bootstrap};
 use crate::http::{Listener, Peer, bind, handle};
 use crate::random::Random;
@@ -34,6 +35,7 @@ pub struct FakeApiserver {
     kubeconfig: String,
     admin: Peer,
     _listener: Listener,
+    _controllers: Option<Controllers>,
 }
 
 /// How a cluster is to be started; see [`FakeApiserver::builder`].
@@ -46,6 +48,7 @@ pub struct Builder {
     services: HashMap<(String, String, u16), SocketAddr>,
     objects: Vec<Value>,
     connector: Option<Arc<dyn Connector>>,
+    controllers: bool,
 }
 
 impl Default for Builder {
@@ -59,6 +62,7 @@ impl Default for Builder {
             services: HashMap::new(),
             objects: Vec::new(),
             connector: None,
+            controllers: true,
         }
     }
 }
@@ -115,6 +119,14 @@ impl Builder {
         self
     }
 
+    /// Whether controllers run (default: they do): Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs and the like make
+    /// pods, what has no owner left is collected, namespaces are emptied.
+    #[must_use]
+    pub fn controllers(mut self, run: bool) -> Builder {
+        self.controllers = run;
+        self
+    }
+
     /// Where webhooks' `clientConfig.service` of this name and port is really served; other services are dialled at their
     /// clusterIP.
     #[must_use]
@@ -139,7 +151,8 @@ impl Builder {
         let listener = bind(self.listen).await?;
         let address = listener.local_addr().map_err(|source| Error::Listen { address: self.listen, source })?;
         let core = Arc::new(Core {
-            store: Store::new(self.history),
+            store: Arc::new(Store::new(self.history)),
+            has_controllers: self.controllers,
             registry: Registry::new(),
             random: Random::new(self.seed),
             clock: self.clock,
@@ -172,7 +185,8 @@ fn serve(core: Shared, listener: TcpListener, address: SocketAddr) -> Result<Fak
     };
     let admin = Peer { identity: Some(Arc::new(identity)) };
     let listener = Listener::start(listener, tls, core.clone());
-    Ok(FakeApiserver { core, address, kubeconfig, admin, _listener: listener })
+    let controllers = core.has_controllers.then(|| controllers::start(&core));
+    Ok(FakeApiserver { core, address, kubeconfig, admin, _listener: listener, _controllers: controllers })
 }
 
 /// An answer to a request made in the process.

@@ -16,8 +16,10 @@ mod daemon_set;
 mod deployment;
 mod discovery;
 mod events;
+mod garbage;
 mod hash;
 mod informer;
+mod job;
 mod kinds;
 mod namespace;
 mod pods;
@@ -26,9 +28,83 @@ mod replica_set;
 mod revisions;
 mod rolling;
 mod runner;
+mod server;
 mod service_account;
 mod slow_start;
 mod stateful_set;
 mod template;
 mod time;
 mod view;
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use self::cache::Cache;
+use self::client::{Api, Client};
+use self::context::Context;
+use self::events::{Stamps, recorder};
+use self::runner::Runner;
+use crate::core::Shared;
+
+/// Running controllers; dropping them stops them.
+pub(crate) struct Controllers {
+    _tasks: JoinSet<()>,
+}
+
+/// What every controller is made from.
+struct Maker<'a> {
+    core: &'a Shared,
+    api: Arc<dyn Api>,
+    cache: Arc<Cache>,
+    stamps: Arc<Stamps>,
+    runner: Runner,
+}
+
+impl Maker<'_> {
+    /// The tools of one controller: the account that it writes as, the component that its events name.
+    fn context(&mut self, account: &str, component: &'static str) -> Context {
+        let client = Client::new(self.api.clone(), server::user(self.core, account));
+        let clock = self.core.clock;
+        let (events, writer) = recorder(component, client.clone(), clock, self.stamps.clone());
+        self.runner.spawn(writer.run());
+        Context { client, cache: self.cache.clone(), events, clock }
+    }
+}
+
+/// Starts all controllers of a cluster.
+pub(crate) fn start(core: &Shared) -> Controllers {
+    let cache = Arc::new(Cache::new(core.store.clone()));
+    let mut maker = Maker {
+        core,
+        api: Arc::new(server::Server(core.clone())),
+        cache: cache.clone(),
+        stamps: Arc::default(),
+        runner: Runner::new(cache),
+    };
+    let discovery = server::discovery(core);
+
+    let context = maker.context("service-account-controller", "service-account-controller");
+    maker.runner.add(service_account::ServiceAccounts::new(context));
+    let context = maker.context("root-ca-cert-publisher", "root-ca-cert-publisher");
+    maker.runner.add(service_account::RootCa::new(context, core.authority.pem()));
+    let context = maker.context("namespace-controller", "namespace-controller");
+    maker.runner.add(namespace::Namespaces::new(context, discovery.clone()));
+
+    let context = maker.context("deployment-controller", "deployment-controller");
+    maker.runner.add(deployment::Deployments::new(context));
+    let context = maker.context("replicaset-controller", "replicaset-controller");
+    maker.runner.add(replica_set::Replicas::<replica_set::ReplicaSets>::new(context));
+    let context = maker.context("replication-controller", "replication-controller");
+    maker.runner.add(replica_set::Replicas::<replica_set::ReplicationControllers>::new(context));
+    let context = maker.context("statefulset-controller", "statefulset-controller");
+    maker.runner.add(stateful_set::StatefulSets::new(context));
+    let context = maker.context("daemon-set-controller", "daemonset-controller");
+    maker.runner.add(daemon_set::DaemonSets::new(context));
+    let context = maker.context("job-controller", "job-controller");
+    maker.runner.add(job::Jobs::new(context));
+
+    let context = maker.context("generic-garbage-collector", "garbage-collector-controller");
+    maker.runner.spawn(garbage::GarbageCollector::new(context, discovery).run());
+    Controllers { _tasks: maker.runner.start() }
+}

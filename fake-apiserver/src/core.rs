@@ -21,7 +21,9 @@ use crate::trace::Log;
 
 /// The state of a cluster.
 pub(crate) struct Core {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
+    /// Whether controllers run; without them, what a namespace needs is done in their stead.
+    pub(crate) has_controllers: bool,
     pub(crate) registry: Registry,
     pub(crate) random: Random,
     pub(crate) clock: Clock,

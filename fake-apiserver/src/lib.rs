@@ -9,7 +9,6 @@
 pub mod admission;
 mod auth;
 mod builder;
-#[allow(dead_code, reason = "the server that starts them lands next")]
 mod controllers;
 mod core;
 mod discovery;

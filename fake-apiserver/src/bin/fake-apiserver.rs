@@ -27,6 +27,9 @@ struct Arguments {
     /// Who decides what other users may do
     #[arg(long, value_enum, default_value_t = Mode::Rbac)]
     authorization_mode: Mode,
+    /// Run no controllers: nothing but requests changes anything
+    #[arg(long)]
+    no_controllers: bool,
     /// Events of each resource that are kept for watches
     #[arg(long, default_value_t = 4096)]
     watch_history: usize,
@@ -72,6 +75,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .seed(arguments.seed)
         .authorization(authorization)
         .watch_history(arguments.watch_history)
+        .controllers(!arguments.no_controllers)
         .start()
         .await?;
     if let Some(path) = &arguments.kubeconfig {

@@ -10,9 +10,6 @@ use serde_json::{Value, json};
 use super::kinds::Kind;
 use crate::admission::UserInfo;
 
-/// What managedFields call the writer.
-pub(crate) const FIELD_MANAGER: &str = "kube-controller-manager";
-
 /// A verb with what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {

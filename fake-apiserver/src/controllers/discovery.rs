@@ -1,6 +1,5 @@
 //! Which kinds are served right now, custom resources included: what the namespace and garbage collectors have to look at.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One stored kind.
@@ -17,25 +16,24 @@ pub(crate) struct Served {
     pub(crate) deletes_collections: bool,
 }
 
-/// Asks the server for its kinds.
+/// Asks the server for its kinds: every stored kind that can be deleted, once.
 #[derive(Clone)]
 pub(crate) struct Discovery {
-    list: Arc<dyn Fn() -> Vec<Served> + Send + Sync>,
+    list: Arc<dyn Fn() -> Arc<Vec<Served>> + Send + Sync>,
 }
 
 impl Discovery {
-    pub(crate) fn new(list: impl Fn() -> Vec<Served> + Send + Sync + 'static) -> Discovery {
+    pub(crate) fn new(list: impl Fn() -> Arc<Vec<Served>> + Send + Sync + 'static) -> Discovery {
         Discovery { list: Arc::new(list) }
     }
 
-    /// Every stored kind that can be deleted, once.
-    pub(crate) fn all(&self) -> Vec<Served> {
-        let mut seen = BTreeSet::new();
-        (self.list)().into_iter().filter(|served| seen.insert(served.table.clone())).collect()
+    /// All of them.
+    pub(crate) fn all(&self) -> Arc<Vec<Served>> {
+        (self.list)()
     }
 
-    /// Those with namespaces.
-    pub(crate) fn namespaced(&self) -> Vec<Served> {
-        self.all().into_iter().filter(|served| served.namespaced).collect()
+    /// The kind of a table.
+    pub(crate) fn of_table(&self, table: &str) -> Option<Served> {
+        self.all().iter().find(|served| *served.table == *table).cloned()
     }
 }

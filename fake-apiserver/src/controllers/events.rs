@@ -146,13 +146,15 @@ impl Writer {
             }
         }
         let name = format!("{}.{:x}", view::text(&happening.involved, "/name"), happening.stamp);
+        // One that stands for many is not said to be reported by anybody.
+        let reporter = if correlate::is_combined(&message) { "" } else { self.component };
         let event = json!({
             "metadata": { "name": name, "namespace": namespace },
             "involvedObject": happening.involved,
             "reason": happening.reason, "message": message, "type": happening.event_type,
             "source": { "component": self.component },
             "firstTimestamp": first, "lastTimestamp": happening.time, "count": count,
-            "eventTime": null, "reportingComponent": self.component, "reportingInstance": "",
+            "eventTime": null, "reportingComponent": reporter, "reportingInstance": "",
         });
         match self.client.create(&kinds::EVENT, &namespace, event).await {
             Ok(_) => correlator.wrote(&happening, &message, &name, count, &first),

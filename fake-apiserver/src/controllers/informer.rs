@@ -30,7 +30,7 @@ pub(crate) type Handler = Box<dyn Fn(&Change<'_>) + Send + Sync>;
 /// Whatever is there at the start is told as new. When the follower was too slow for the store's history, all objects are told
 /// as new again; what was deleted meanwhile is found by `on_gap`, which has to look at everything.
 pub(crate) struct Informer {
-    pub(crate) table: &'static str,
+    pub(crate) table: Arc<str>,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) on_gap: Vec<Box<dyn Fn() + Send + Sync>>,
 }
@@ -38,11 +38,11 @@ pub(crate) struct Informer {
 impl Informer {
     /// Runs until it is dropped.
     pub(crate) async fn run(self, store: Arc<Store>) {
-        let mut changed: watch::Receiver<u64> = store.subscribe(self.table);
+        let mut changed: watch::Receiver<u64> = store.subscribe(&self.table);
         let mut revision = self.tell_all(&store);
         loop {
             changed.mark_unchanged();
-            match store.events_after(self.table, revision) {
+            match store.events_after(&self.table, revision) {
                 Ok(events) => {
                     for event in events {
                         revision = event.revision;
@@ -70,7 +70,7 @@ impl Informer {
     }
 
     fn tell_all(&self, store: &Store) -> u64 {
-        let (objects, revision) = store.list(self.table, "");
+        let (objects, revision) = store.list(&self.table, "");
         for object in &objects {
             let change = Change { object, previous: None, deleted: false };
             self.handlers.iter().for_each(|handler| handler(&change));

@@ -47,14 +47,14 @@ impl Namespaces {
 
     async fn delete_contents(&self, namespace: &str) -> Findings {
         let mut findings = Findings::default();
-        for served in self.discovery.namespaced() {
+        for served in self.discovery.all().iter().filter(|served| served.namespaced) {
             if self.context.cache.store().list(&served.table, namespace).0.is_empty() {
                 continue;
             }
-            if let Err(refusal) = self.delete_kind(namespace, &served).await {
+            if let Err(refusal) = self.delete_kind(namespace, served).await {
                 findings.failures.push(refusal.message);
             }
-            self.look_at_rest(namespace, &served, &mut findings);
+            self.look_at_rest(namespace, served, &mut findings);
         }
         findings
     }

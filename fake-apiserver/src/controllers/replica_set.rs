@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apimachinery::labels::Selector;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::time::Duration;
+use tokio::time::{Duration, sleep};
 
 use super::claim::{Claim, Claimed};
 use super::client::Refusal;
@@ -245,11 +245,12 @@ impl<F: Flavour> Controller for Replicas<F> {
         let active: Vec<_> = objects.into_iter().filter(|pod| pods::is_active(pod.value())).collect();
         let managed = match () {
             () if is_deleting(set) => Ok(()),
-            () if released && count_of(&active) < wanted(set) => {
-                queue.add_after(key(set), AFTER_RELEASE);
-                Ok(())
+            () => {
+                if released && count_of(&active) < wanted(set) {
+                    sleep(AFTER_RELEASE).await;
+                }
+                self.manage(set, &active).await
             }
-            () => self.manage(set, &active).await,
         };
         let (status, not_yet) = self.status(set, &active, terminating, &managed);
         if set.get("status") != Some(&status) {

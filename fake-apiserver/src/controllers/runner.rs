@@ -47,7 +47,11 @@ impl Runner {
 
     /// Where a table's changes are told.
     pub(crate) fn informer(&mut self, table: &'static str) -> &mut Informer {
-        self.informers.entry(table).or_insert_with(|| Informer { table, handlers: Vec::new(), on_gap: Vec::new() })
+        self.informers.entry(table).or_insert_with(|| Informer {
+            table: table.into(),
+            handlers: Vec::new(),
+            on_gap: Vec::new(),
+        })
     }
 
     /// Adds a task that lives as long as the controllers.

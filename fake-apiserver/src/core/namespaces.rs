@@ -55,6 +55,20 @@ async fn fill(core: Shared, namespace: String) {
     internal::create(&core, user, "", "v1", "configmaps", &namespace, &certificate).await;
 }
 
+/// Waits until the controllers have filled a new namespace.
+pub(crate) fn populated(core: Shared, namespace: String) -> Work {
+    Box::pin(async move {
+        for (table, name) in [("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt")] {
+            let mut changed = core.store.subscribe(table);
+            while core.store.get(table, &namespace, name).is_none() {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+}
+
 /// Empties a namespace that is being deleted, and removes it once nothing is left. Called again whenever one of its objects is
 /// removed, so it need not wait.
 pub(crate) fn empty(core: Shared, namespace: String) -> Work {

@@ -77,8 +77,12 @@ fn is_dry_run(options: &Value) -> bool {
 
 /// DELETE of a named object.
 pub(crate) async fn delete(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
-    let options = options(core, call)?;
+    let mut options = options(core, call)?;
     let stored = core.store.get(&call.resource.table, &call.namespace, &call.name).ok_or_else(|| call.not_found())?;
+    // A namespace is deleted as the one that was found (`controllers/namespace-deletion`).
+    if &*call.resource.table == "namespaces" && options["preconditions"]["uid"].is_null() {
+        options["preconditions"]["uid"] = stored.meta("uid").into();
+    }
     remove(core, call, stored, options, true).await
 }
 

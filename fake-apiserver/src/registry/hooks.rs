@@ -125,7 +125,11 @@ pub(crate) fn prepare_for_update(core: &Shared, call: &Call, new: &mut Value, ol
 pub(crate) async fn after_create(core: &Shared, call: &Call, stored: &Arc<Object>) {
     match &*call.resource.table {
         "namespaces" => {
-            let populate = tokio::spawn(namespaces::populate(core.clone(), stored.name().to_owned()));
+            let namespace = stored.name().to_owned();
+            let populate = match core.has_controllers {
+                true => tokio::spawn(namespaces::populated(core.clone(), namespace)),
+                false => tokio::spawn(namespaces::populate(core.clone(), namespace)),
+            };
             let _ = tokio::time::timeout(NAMESPACE_PATIENCE, populate).await;
         }
         "customresourcedefinitions.apiextensions.k8s.io" => crds::establish(core, stored),
@@ -136,7 +140,7 @@ pub(crate) async fn after_create(core: &Shared, call: &Call, stored: &Arc<Object
 /// What follows an update, and the first half of a deletion.
 pub(crate) fn after_update(core: &Shared, call: &Call, stored: &Arc<Object>) {
     match &*call.resource.table {
-        "namespaces" if stored.metadata().contains_key("deletionTimestamp") => {
+        "namespaces" if !core.has_controllers && stored.metadata().contains_key("deletionTimestamp") => {
             tokio::spawn(namespaces::empty(core.clone(), stored.name().to_owned()));
         }
         "customresourcedefinitions.apiextensions.k8s.io" => crds::serve(core, stored.value()),
@@ -150,6 +154,7 @@ pub(crate) fn after_delete(core: &Shared, call: &Call, gone: &Arc<Object>) {
         crds::stop_serving(core, gone.value());
     }
     if call.resource.namespaced
+        && !core.has_controllers
         && core
             .store
             .get("namespaces", "", gone.namespace())

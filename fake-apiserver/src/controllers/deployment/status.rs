@@ -17,13 +17,13 @@ const TIMED_OUT: &str = "ProgressDeadlineExceeded";
 
 /// Puts a condition at the end of the list, unless it says what is there already (status and reason).
 fn set_condition(conditions: &mut Vec<Value>, mut next: Value) {
-    if let Some(current) = conditions.iter().find(|condition| condition["type"] == next["type"]) {
-        if current["status"] == next["status"] {
-            if current["reason"] == next["reason"] {
-                return;
-            }
-            next["lastTransitionTime"] = current["lastTransitionTime"].clone();
+    if let Some(current) = conditions.iter().find(|condition| condition["type"] == next["type"])
+        && current["status"] == next["status"]
+    {
+        if current["reason"] == next["reason"] {
+            return;
         }
+        next["lastTransitionTime"] = current["lastTransitionTime"].clone();
     }
     conditions.retain(|condition| condition["type"] != next["type"]);
     conditions.push(next);

@@ -87,11 +87,15 @@ fn about(happening: &Happening) -> About {
 
 /// Combined events are one event whatever their texts.
 fn identity(about: About, message: &str) -> (About, String) {
-    let combined = message.starts_with(COMBINED);
-    (about, if combined { COMBINED.to_owned() } else { message.to_owned() })
+    (about, if is_combined(message) { COMBINED.to_owned() } else { message.to_owned() })
 }
 
 const COMBINED: &str = "(combined from similar events): ";
+
+/// Whether an event with this text stands for many.
+pub(super) fn is_combined(message: &str) -> bool {
+    message.starts_with(COMBINED)
+}
 
 impl Correlator {
     pub(super) fn judge(&mut self, happening: &Happening) -> Verdict {

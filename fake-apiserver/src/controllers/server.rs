@@ -1,0 +1,155 @@
+//! The controllers' door to the server in this process: the code behind the HTTP handlers, without HTTP.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{Answer, Api, Call, Refusal, Verb};
+use super::discovery::{Discovery, Served};
+use crate::admission::UserInfo;
+use crate::auth::authenticate::CREDENTIAL_ID;
+use crate::auth::tokens::account_groups;
+use crate::core::Shared;
+use crate::http::path::RequestInfo;
+use crate::http::query::Query;
+use crate::registry::call::{Call as Request, Content};
+use crate::registry::create::put_in_place;
+use crate::registry::internal::CONTROLLER_AGENT;
+use crate::registry::{self, Kinds};
+
+/// Where the controllers' service accounts are.
+const NAMESPACE: &str = "kube-system";
+/// How long a request may take, as for any client that does not say.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) struct Server(pub(super) Shared);
+
+impl Api for Server {
+    fn call(&self, call: Call) -> Answer<'_> {
+        Box::pin(serve(&self.0, call))
+    }
+}
+
+fn verb_of(verb: Verb) -> (&'static str, &'static str) {
+    match verb {
+        Verb::Create => ("create", "application/json"),
+        Verb::Get => ("get", ""),
+        Verb::Update => ("update", "application/json"),
+        Verb::StrategicPatch => ("patch", "application/strategic-merge-patch+json"),
+        Verb::MergePatch => ("patch", "application/merge-patch+json"),
+        Verb::Delete => ("delete", "application/json"),
+        Verb::DeleteCollection => ("deletecollection", "application/json"),
+    }
+}
+
+async fn serve(core: &Shared, call: Call) -> Result<Value, Refusal> {
+    let unknown = || Refusal {
+        code: 404,
+        reason: "NotFound".to_owned(),
+        message: "the server could not find the requested resource".to_owned(),
+        namespace_terminating: false,
+    };
+    let resource = core.registry.find(&call.group, &call.version, &call.resource).ok_or_else(unknown)?;
+    let subresource = match call.subresource {
+        "" => None,
+        name => Some(resource.subresource(name).cloned().ok_or_else(unknown)?),
+    };
+    let (verb, content_type) = verb_of(call.verb);
+    let info = RequestInfo {
+        verb,
+        is_resource: true,
+        group: call.group,
+        version: call.version,
+        namespace: call.namespace.clone(),
+        resource: call.resource,
+        subresource: call.subresource.to_owned(),
+        name: call.name.clone(),
+        rest: String::new(),
+    };
+    let body = call.body.map(|body| serde_json::to_vec(&body)).transpose();
+    let body = body.map_err(|error| Refusal::own(error.to_string()))?.unwrap_or_default();
+    let deadline = Instant::now() + PATIENCE;
+    let mut request = Request {
+        verb,
+        resource,
+        subresource,
+        namespace: call.namespace,
+        name: call.name,
+        query: Query::default(),
+        content_type: content_type.to_owned(),
+        user_agent: CONTROLLER_AGENT.to_owned(),
+        body: body.into(),
+        user: (*call.user).clone(),
+        deadline,
+        warnings: Vec::new(),
+    };
+    match timeout_at(deadline, registry::serve(core, &mut request, &info)).await {
+        Ok(Ok(reply)) => Ok(match reply.content {
+            Content::Stored(object) => object.value().clone(),
+            Content::Value(value) | Content::Status(value) => value,
+            Content::List(_) | Content::Watch(_) | Content::Empty => Value::Null,
+        }),
+        Ok(Err(rejection)) => Err(Refusal::from_status(rejection.code, &rejection.status)),
+        Err(_elapsed) => Err(Refusal {
+            code: 504,
+            reason: "Timeout".to_owned(),
+            message: "Timeout: request did not complete within the allotted duration".to_owned(),
+            namespace_terminating: false,
+        }),
+    }
+}
+
+/// The user of a controller: its service account, which is made if it is not there, with a token's identity.
+pub(super) fn user(core: &Shared, name: &str) -> UserInfo {
+    let account = serde_json::json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name, "namespace": NAMESPACE },
+    });
+    let made = put_in_place(core, "serviceaccounts", account);
+    let account = made.or_else(|| core.store.get("serviceaccounts", NAMESPACE, name));
+    let credential = format!("JTI={}", core.random.uid());
+    UserInfo {
+        username: format!("system:serviceaccount:{NAMESPACE}:{name}"),
+        uid: account.map(|account| account.meta("uid").to_owned()).unwrap_or_default(),
+        groups: account_groups(NAMESPACE),
+        extra: [(CREDENTIAL_ID.to_owned(), vec![credential])].into(),
+    }
+}
+
+/// What is served, looked up anew only when the table of kinds has changed.
+pub(super) fn discovery(core: &Shared) -> Discovery {
+    type Known = Option<(Arc<Kinds>, Arc<Vec<Served>>)>;
+    let core = core.clone();
+    let known: Mutex<Known> = Mutex::new(None);
+    Discovery::new(move || {
+        let kinds = core.registry.kinds();
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, list)) = &*known
+            && Arc::ptr_eq(of, &kinds)
+        {
+            return list.clone();
+        }
+        let list = Arc::new(list(&kinds));
+        *known = Some((kinds, list.clone()));
+        list
+    })
+}
+
+fn list(kinds: &Kinds) -> Vec<Served> {
+    let mut tables = std::collections::BTreeSet::new();
+    kinds
+        .all()
+        .filter(|resource| resource.is_stored() && resource.verbs.contains(&registry::Verb::Delete))
+        .filter(|resource| tables.insert(resource.table.clone()))
+        .map(|resource| Served {
+            group: resource.gvk.group.clone(),
+            version: resource.gvk.version.clone(),
+            kind: resource.gvk.kind.clone(),
+            resource: resource.plural.clone(),
+            table: resource.table.clone(),
+            namespaced: resource.namespaced,
+            deletes_collections: resource.verbs.contains(&registry::Verb::DeleteCollection),
+        })
+        .collect()
+}
