@@ -19,6 +19,10 @@ mod golang;
 mod plugins;
 mod policy;
 mod rejection;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod warnings;
 mod webhook;

@@ -7,6 +7,8 @@ mod check;
 mod conditions;
 mod functions;
 mod program;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use check::check_condition;

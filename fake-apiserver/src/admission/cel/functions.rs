@@ -21,7 +21,10 @@ type Fields = BTreeMap<String, String>;
 
 /// Answers that are known, and the question that is not.
 #[derive(Clone, Default)]
-pub(crate) struct Decisions(Arc<Mutex<(BTreeMap<Fields, bool>, Option<Fields>)>>);
+pub(crate) struct Decisions(Arc<Mutex<Asked>>);
+
+/// What was answered, and what is open.
+type Asked = (BTreeMap<Fields, bool>, Option<Fields>);
 
 impl Decisions {
     /// Answers the open question; false when there is none.
@@ -124,6 +127,17 @@ pub(crate) fn optional(value: Cel, key: Cel) -> Result<Cel, ExecutionError> {
         (Cel::List(list), Cel::Int(index)) => {
             Ok(usize::try_from(index).ok().and_then(|index| list.get(index)).map_or_else(none, some))
         }
+        _ => Err(ExecutionError::NoSuchOverload),
+    }
+}
+
+/// `value.field`.
+pub(crate) fn select(value: Cel, field: Arc<String>) -> Result<Cel, ExecutionError> {
+    match value {
+        Cel::Map(map) => match map.map.get(&Key::String(field.clone())) {
+            Some(value) => Ok(value.clone()),
+            None => Err(ExecutionError::NoSuchKey(field)),
+        },
         _ => Err(ExecutionError::NoSuchOverload),
     }
 }

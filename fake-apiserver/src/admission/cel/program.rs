@@ -20,7 +20,11 @@ const PER_CALL_LIMIT: i64 = 1_000_000;
 /// What turns of comprehensions call before each step.
 const CHARGE: &str = "@charge";
 /// Selection and index that yield an optional.
-const SELECT: &str = "@optional";
+const SELECT_OPTIONAL: &str = "@optional";
+/// Selection that fails on what has no fields.
+const SELECT: &str = "@select";
+/// Variables that always hold a map, or null.
+const MAPS: [&str; 6] = ["object", "oldObject", "request", "authorizer", "params", "variables"];
 /// Questions that one expression may ask the authorizer.
 const MAX_QUESTIONS: usize = 64;
 
@@ -103,7 +107,8 @@ impl Program {
             *left -= cost;
             if *left < 0 { Err(ExecutionError::function_error(CHARGE, "over")) } else { Ok(true) }
         });
-        context.add_function(SELECT, functions::optional);
+        context.add_function(SELECT_OPTIONAL, functions::optional);
+        context.add_function(SELECT, functions::select);
         for (name, value) in &variables.values {
             context.add_variable_from_value(*name, value.clone());
         }
@@ -120,19 +125,21 @@ fn prepare(expression: &mut IdedExpr) -> Result<i64, String> {
         Expr::Ident(_) => cost += 1,
         Expr::Select(select) => {
             cost += 1 + prepare(&mut select.operand)?;
-            // The library does not carry optionals through a plain selection.
-            if !select.test && is_optional(&select.operand) {
+            // The library does not carry optionals through a plain selection, and calls a field of what has no fields false.
+            let function = if is_optional(&select.operand) { SELECT_OPTIONAL } else { SELECT };
+            let variable = matches!(&select.operand.expr, Expr::Ident(name) if MAPS.contains(&name.as_str()));
+            if !select.test && !variable {
                 let field = LiteralValue::String(select.field.as_str().into());
                 let field = IdedExpr { id: 0, expr: Expr::Literal(field) };
                 let args = vec![std::mem::take(&mut *select.operand), field];
-                expression.expr = Expr::Call(CallExpr { func_name: SELECT.to_owned(), target: None, args });
+                expression.expr = Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args });
             }
         }
         Expr::Call(call) => {
             cost += 1;
             let optional = call.func_name == operators::OPT_SELECT || call.func_name == operators::OPT_INDEX;
             if optional || (call.func_name == operators::INDEX && call.args.first().is_some_and(is_optional)) {
-                call.func_name = SELECT.to_owned();
+                call.func_name = SELECT_OPTIONAL.to_owned();
             }
             for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
                 cost += prepare(part)?;
@@ -178,7 +185,8 @@ fn prepare(expression: &mut IdedExpr) -> Result<i64, String> {
 fn is_optional(expression: &IdedExpr) -> bool {
     match &expression.expr {
         Expr::Call(call) => {
-            let names = [SELECT, operators::OPT_SELECT, operators::OPT_INDEX, "optional.of", "optional.none", "or"];
+            let names =
+                [SELECT_OPTIONAL, operators::OPT_SELECT, operators::OPT_INDEX, "optional.of", "optional.none", "or"];
             names.contains(&call.func_name.as_str())
         }
         _ => false,

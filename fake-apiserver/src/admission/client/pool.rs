@@ -82,7 +82,8 @@ impl Pool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = idle.entry(key.to_owned()).or_default();
         let shared = matches!(line.sender, Sender::Http2(_));
-        if lines.len() < IDLE_PER_HOST && !(shared && !lines.is_empty()) {
+        let room = if shared { 1 } else { IDLE_PER_HOST };
+        if lines.len() < room {
             lines.push(line);
         }
     }

@@ -140,14 +140,14 @@ fn check(item: &Value, of: &str, requests: &Value, limits: &Value, errors: &mut 
         let bound = bound.as_str().unwrap_or_default();
         let most = quantity::nanos(bound).unwrap_or(0);
         match (value(requests, &key), value(limits, &key)) {
-            (Some((_, request)), Some((_, limit))) if request > 0 => {
-                if limit.saturating_mul(1_000_000_000) / request > most {
-                    let thousandths = limit.saturating_mul(1_000_000) / request;
-                    let ratio = format!("{}.{:06}", thousandths / 1_000_000, thousandths % 1_000_000);
-                    errors.push(format!(
-                        "{key} max limit to request ratio per {of} is {bound}, but provided ratio is {ratio}"
-                    ));
-                }
+            (Some((_, request)), Some((_, limit)))
+                if request > 0 && limit.saturating_mul(1_000_000_000) / request > most =>
+            {
+                let millionths = limit.saturating_mul(1_000_000) / request;
+                let ratio = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
+                errors.push(format!(
+                    "{key} max limit to request ratio per {of} is {bound}, but provided ratio is {ratio}"
+                ));
             }
             (None, _) => errors.push(format!(
                 "{key} max limit to request ratio per {of} is {bound}, but no request is specified or request is 0"

@@ -128,7 +128,7 @@ fn join(texts: &[&str]) -> String {
 }
 
 /// The names of containers that a test finds fault with.
-fn offenders<'a>(object: &'a Value, test: impl Fn(&Value) -> bool) -> Vec<&'a str> {
+fn offenders(object: &Value, test: impl Fn(&Value) -> bool) -> Vec<&str> {
     containers(object).into_iter().filter(|(_, container)| test(container)).map(|(name, _)| name).collect()
 }
 

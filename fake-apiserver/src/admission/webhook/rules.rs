@@ -65,8 +65,8 @@ impl Rule {
 
     /// A Namespace object counts as cluster-scoped although its request carries a namespace.
     fn scope_matches(&self, attributes: &Attributes, resource: &GroupVersionResource) -> bool {
-        let in_namespace = !attributes.namespace.is_empty()
-            && !(resource.group.is_empty() && resource.version == "v1" && resource.resource == "namespaces");
+        let is_namespace = resource.group.is_empty() && resource.version == "v1" && resource.resource == "namespaces";
+        let in_namespace = !attributes.namespace.is_empty() && !is_namespace;
         match self.scope {
             Scope::All => true,
             Scope::Cluster => !in_namespace,
