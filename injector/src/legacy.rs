@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{self, Era, Parts};
 use crate::decide::{Decision, Reason, RuleLine};
 use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest, Printed};
+use crate::mesh::shape::Message;
 use crate::template::Template;
 
 use self::data::Workload;
@@ -55,11 +56,15 @@ pub(crate) struct Legacy {
     policy: Option<String>,
     never: Vec<Selector>,
     always: Vec<Selector>,
+    /// Annotations for every injected pod.
+    annotations: Map<String, Value>,
     template: Template,
     delimiters: (&'static str, &'static str),
     /// SHA-256 of the template's text: the status annotation's `version`.
     version: String,
     mesh: Value,
+    /// How templates see the ProxyConfig.
+    proxy_shape: &'static Message,
     values: Value,
     environment: std::collections::BTreeMap<String, String>,
 }
@@ -79,10 +84,16 @@ impl Legacy {
             policy: parts.config.get("policy").and_then(Value::as_str).map(str::to_owned),
             never: selectors(&parts.config, "neverInjectSelector"),
             always: selectors(&parts.config, "alwaysInjectSelector"),
+            annotations: strings(&parts.config, "injectedAnnotations")?,
             template: Template::parse("template", text, delimiters)?,
             delimiters,
             version: Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
             mesh,
+            proxy_shape: if text.contains("Concurrency.") {
+                &shape::PROXY_CONFIG_WRAPPED
+            } else {
+                &shape::PROXY_CONFIG
+            },
             values: parts.values.clone(),
             environment: parts.environment.variables.clone(),
         })
@@ -180,6 +191,15 @@ fn generation(parts: &Parts, template: &str) -> Generation {
                 Generation::V1_0
             }
         }
+    }
+}
+
+/// A map of strings under a key; absent is empty.
+fn strings(config: &Map<String, Value>, key: &str) -> Result<Map<String, Value>, config::Error> {
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(map.clone()),
+        Some(_) => Err(config::Error::content("inject config", format!("`{key}` is not a map of strings"))),
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use apimachinery::schema::{self, Type};
 use serde_json::{Value as Json, json};
 
-use super::{Generation, Legacy, list, shape};
+use super::{Generation, Legacy, annotations_of, list, shape};
 use crate::funcs::Context;
 use crate::injector::{Error, Owner};
+use crate::mesh::{canonical, lay_over};
 use crate::template::{self, Shape, Template, Value};
 
 /// The owner of a pod as the templates know it: `.TypeMeta` and `.DeploymentMeta`.
@@ -58,8 +59,25 @@ pub(super) fn render(legacy: &Legacy, pod: &Json, workload: &Workload) -> Result
         Generation::V1_0 => without_protocols(pod),
         Generation::V1_1 | Generation::V1_2 => Cow::Borrowed(pod),
     };
-    let dot = Dot { legacy, pod: &pod, workload, metadata: part("metadata")?, spec: part("spec")? };
+    let proxy_config = &proxy_config(legacy, &pod)?;
+    let dot = Dot { legacy, pod: &pod, workload, proxy_config, metadata: part("metadata")?, spec: part("spec")? };
     Ok(dot.run(&legacy.template, NESTED)?)
+}
+
+/// The mesh's ProxyConfig, and over it the pod's own of the annotation `proxy.istio.io/config` (1.7 and 1.8).
+fn proxy_config<'a>(legacy: &'a Legacy, pod: &Json) -> Result<Cow<'a, Json>, Error> {
+    const KEY: &str = "proxy.istio.io/config";
+    let mesh = &legacy.mesh["defaultConfig"];
+    let text = annotations_of(pod).and_then(|a| a.get(KEY)).and_then(Json::as_str);
+    let (Generation::V1_2, Some(text)) = (legacy.generation, text) else { return Ok(Cow::Borrowed(mesh)) };
+    let wrong = |why: String| Error::Annotations(format!("annotation {KEY} has the invalid value \"{text}\": {why}"));
+    let own = apimachinery::yaml::parse(text).map_err(|e| wrong(e.to_string()))?;
+    if own.is_null() {
+        return Ok(Cow::Borrowed(mesh));
+    }
+    let mut config = mesh.clone();
+    lay_over(&mut config, canonical(&own, &shape::PROXY_CONFIG).map_err(wrong)?);
+    Ok(Cow::Owned(config))
 }
 
 /// 1.0 counts container ports of all protocols where later releases leave UDP and SCTP out: its templates get to see
@@ -91,6 +109,7 @@ struct Dot<'a> {
     legacy: &'a Legacy,
     pod: &'a Json,
     workload: &'a Workload,
+    proxy_config: &'a Json,
     metadata: &'static Type,
     spec: &'static Type,
 }
@@ -99,13 +118,12 @@ impl<'a> Dot<'a> {
     fn value(self) -> Value<'a> {
         let Self { legacy, pod, workload, .. } = self;
         let owner = vec![("Kind", Value::text(&workload.kind)), ("APIVersion", Value::text(&workload.api_version))];
-        let proxy = Some(&legacy.mesh["defaultConfig"]);
         Value::fields(vec![
             ("TypeMeta", Value::fields(owner)),
             ("DeploymentMeta", object(&workload.meta, self.metadata)),
             ("ObjectMeta", object(&pod["metadata"], self.metadata)),
             ("Spec", object(&pod["spec"], self.spec)),
-            ("ProxyConfig", Value::Struct(proxy, Shape::Message(&shape::PROXY_CONFIG))),
+            ("ProxyConfig", Value::Struct(Some(self.proxy_config), Shape::Message(legacy.proxy_shape))),
             ("MeshConfig", Value::Struct(Some(&legacy.mesh), Shape::Message(&shape::MESH_CONFIG))),
             ("Values", Value::free(&legacy.values)),
         ])

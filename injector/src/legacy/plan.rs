@@ -177,20 +177,30 @@ fn build(
     };
     // The annotations tell a CNI plugin what to redirect; a webhook's pods have them where `istio-init` does not do it.
     let redirect = purpose == Purpose::File || !rendered.init_containers.iter().any(|c| name(c) == "istio-init");
-    let annotations = if redirect { std::mem::take(&mut rendered.annotations) } else { Map::new() };
-    let Rendered { init_containers, containers, volumes, image_pull_secrets, dns_config, .. } = rendered;
+    let mut annotations = if redirect { std::mem::take(&mut rendered.annotations) } else { Map::new() };
+    let Rendered { init_containers, mut containers, volumes, image_pull_secrets, dns_config, security_context, .. } =
+        rendered;
+    let left = list(pod, "containers").len() - removed.iter().filter(|(key, _)| *key == "containers").count();
+    let first = containers.iter().position(|c| name(c) == PROXY).filter(|_| rendered.proxy_first && left > 0);
+    let first = first.map(|at| containers.remove(at));
     let operations = &mut plan.operations;
     for (kind, items) in LISTS.iter().zip([init_containers, containers, volumes, image_pull_secrets]) {
         add_all(pod, kind.key, items, operations);
+    }
+    let ahead = usize::from(first.is_some());
+    if let Some(value) = first {
+        operations.push(Operation::Add { path: "/spec/containers/0".to_owned(), value });
     }
     if let Some(value) = dns_config {
         operations.push(Operation::Add { path: "/spec/dnsConfig".to_owned(), value });
     }
     if legacy.generation != Generation::V1_0 {
-        operations.extend(security_context(legacy, pod));
+        operations.extend(pod_security_context(legacy, pod, security_context));
     }
+    annotations.extend(legacy.annotations.clone());
     annotate(pod, &status, annotations, operations);
     for (index, probe, value) in rewrite.replaced {
+        let index = index + ahead;
         operations.push(Operation::Replace { path: format!("/spec/containers/{index}/{probe}/httpGet"), value });
     }
     Ok(plan)
@@ -295,16 +305,27 @@ fn add_all(pod: &Value, key: &str, items: Vec<Value>, operations: &mut Vec<Opera
     }
 }
 
-/// Secrets over a Unix socket need a group for the token: only where the mesh has such a socket.
-fn security_context(legacy: &Legacy, pod: &Value) -> Option<Operation> {
+/// What the template asks for, and where the mesh serves secrets over a Unix socket the group that may read the token.
+/// What the pod says itself stays.
+fn pod_security_context(legacy: &Legacy, pod: &Value, rendered: Option<Value>) -> Option<Operation> {
     const GROUP: i64 = 1337;
-    legacy.mesh["sdsUdsPath"].as_str().filter(|path| !path.is_empty())?;
-    let mut context = pod["spec"]["securityContext"].as_object().cloned().unwrap_or_default();
-    if context.get("fsGroup").is_some_and(|group| !group.is_null()) {
-        return None;
+    let own = pod["spec"]["securityContext"].as_object().cloned().unwrap_or_default();
+    let mut wanted = match rendered {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    if legacy.mesh["sdsUdsPath"].as_str().is_some_and(|path| !path.is_empty()) {
+        wanted.entry("fsGroup").or_insert_with(|| json!(GROUP));
     }
-    context.insert("fsGroup".to_owned(), json!(GROUP));
-    Some(Operation::Add { path: "/spec/securityContext".to_owned(), value: Value::Object(context) })
+    let mut context = own.clone();
+    for (key, value) in wanted {
+        let slot = context.entry(key).or_insert(Value::Null);
+        if slot.is_null() {
+            *slot = value;
+        }
+    }
+    let path = "/spec/securityContext".to_owned();
+    (context != own).then_some(Operation::Add { path, value: Value::Object(context) })
 }
 
 fn annotate(pod: &Value, status: &Status, mut more: Map<String, Value>, operations: &mut Vec<Operation>) {

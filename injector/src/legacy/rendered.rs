@@ -18,6 +18,10 @@ pub(crate) struct Rendered {
     pub(crate) dns_config: Option<Value>,
     pub(crate) annotations: Map<String, Value>,
     pub(crate) rewrite_probes: bool,
+    /// The pod's security context, from 1.6 on.
+    pub(crate) security_context: Option<Value>,
+    /// The sidecar goes before the application, from 1.7 on.
+    pub(crate) proxy_first: bool,
 }
 
 /// Reads the output of a template; the message names the place.
@@ -68,11 +72,16 @@ pub(crate) fn read(text: &str) -> Result<Rendered, String> {
             rendered.annotations = map;
         }
     }
-    rendered.rewrite_probes = match document.get("rewriteAppHTTPProbe") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(yes)) => *yes,
-        Some(other) => return Err(format!("rewriteAppHTTPProbe: {other} is not a boolean")),
+    if let (Some(value), Some(field)) = (document.get("securityContext"), spec.field("securityContext")) {
+        rendered.security_context = coerce(value, &field.kind).map_err(|e| format!("securityContext{e}"))?;
+    }
+    let flag = |key: &str| match document.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(yes)) => Ok(*yes),
+        Some(other) => Err(format!("{key}: {other} is not a boolean")),
     };
+    rendered.rewrite_probes = flag("rewriteAppHTTPProbe")?;
+    rendered.proxy_first = flag("holdApplicationUntilProxyStarts")?;
     Ok(rendered)
 }
 

@@ -12,10 +12,17 @@ const fn f(name: &'static str, kind: Kind) -> Field {
 
 use Kind::{Bool, Duration, Enum, Int, List, Messages, Open, String, Strings};
 
-/// `mesh.v1alpha1.ProxyConfig` of these releases; later ones hold `concurrency` in a wrapper.
-pub(crate) static PROXY_CONFIG: Message = Message {
-    name: "ProxyConfig",
-    fields: &[
+/// `mesh.v1alpha1.ProxyConfig` of these releases.
+pub(crate) static PROXY_CONFIG: Message = Message { name: "ProxyConfig", fields: &PROXY_FIELDS };
+
+/// The same with `concurrency` in a wrapper, as templates from 1.5 on expect it.
+pub(crate) static PROXY_CONFIG_WRAPPED: Message = Message { name: "ProxyConfig", fields: &PROXY_FIELDS_WRAPPED };
+
+static PROXY_FIELDS: [Field; 27] = proxy_fields(Int);
+static PROXY_FIELDS_WRAPPED: [Field; 27] = proxy_fields(Kind::Wrapper);
+
+const fn proxy_fields(concurrency: Kind) -> [Field; 27] {
+    [
         f("configPath", String),
         f("binaryPath", String),
         f("serviceCluster", String),
@@ -33,7 +40,7 @@ pub(crate) static PROXY_CONFIG: Message = Message {
         f("controlPlaneAuthPolicy", Enum("NONE")),
         f("customConfigFile", String),
         f("statNameLength", Int),
-        f("concurrency", Int),
+        f("concurrency", concurrency),
         f("proxyBootstrapTemplatePath", String),
         f("interceptionMode", Enum("REDIRECT")),
         f("tracing", Kind::Message(&TRACING)),
@@ -43,8 +50,8 @@ pub(crate) static PROXY_CONFIG: Message = Message {
         f("statusPort", Int),
         f("extraStatTags", List),
         f("gatewayTopology", Open),
-    ],
-};
+    ]
+}
 
 static TRACING: Message = Message {
     name: "Tracing",

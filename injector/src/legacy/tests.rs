@@ -171,6 +171,51 @@ fn probes_go_through_the_sidecar_and_a_second_pass_leaves_them() {
     assert_eq!(injected(&injector, &pod)["spec"]["containers"][0]["livenessProbe"]["httpGet"]["port"], 80);
 }
 
+const V1_8: &str = r#"
+policy: enabled
+injectedAnnotations: {container.apparmor.security.beta.kubernetes.io/istio-proxy: runtime/default}
+template: |-
+  holdApplicationUntilProxyStarts: true
+  rewriteAppHTTPProbe: true
+  securityContext: {fsGroup: 1337}
+  containers:
+  - name: istio-proxy
+    image: proxy:1
+    args:
+    - --statusPort
+    - "15020"
+    {{- if .ProxyConfig.Concurrency }}
+    - --concurrency
+    - "{{ .ProxyConfig.Concurrency.GetValue }}"
+    {{- end }}
+    env:
+    {{- range $key, $value := .ProxyConfig.ProxyMetadata }}
+    - {name: {{ $key }}, value: "{{ $value }}"}
+    {{- end }}
+"#;
+
+#[test]
+fn the_last_releases_put_the_proxy_first_and_read_the_pods_own_configuration() {
+    let injector = injector(V1_8, "");
+    let mut pod = pod();
+    pod["metadata"]["annotations"] = json!({"proxy.istio.io/config": "concurrency: 3\nproxyMetadata: {A: b}"});
+    pod["spec"]["securityContext"] = json!({"runAsUser": 7});
+    pod["spec"]["containers"][0]["livenessProbe"] = json!({"httpGet": {"path": "/live", "port": 80}});
+    let after = injected(&injector, &pod);
+    let more = &after["metadata"]["annotations"]["container.apparmor.security.beta.kubernetes.io/istio-proxy"];
+    assert_eq!(more, "runtime/default");
+    let (proxy, app) = (&after["spec"]["containers"][0], &after["spec"]["containers"][1]);
+    assert_eq!((&proxy["name"], &app["name"]), (&json!("istio-proxy"), &json!("app")));
+    assert_eq!(proxy["args"], json!(["--statusPort", "15020", "--concurrency", "3"]));
+    assert_eq!(proxy["env"][0], json!({"name": "A", "value": "b"}));
+    assert_eq!(app["livenessProbe"]["httpGet"]["port"], 15020);
+    assert_eq!(after["spec"]["securityContext"], json!({"runAsUser": 7, "fsGroup": 1337}));
+    assert_eq!(inject(&injector, &after).patch, []);
+    pod["metadata"]["annotations"] = json!({"proxy.istio.io/config": "concurrency: many"});
+    let error = injector.inject_object(&pod, "shop", "/inject").unwrap_err().to_string();
+    assert!(error.contains("proxy.istio.io/config") && error.contains("many"), "{error}");
+}
+
 #[test]
 fn a_file_is_injected_whatever_its_annotation_says() {
     let injector = injector(V1_0, "");
