@@ -1,6 +1,6 @@
 //! Checks of a configuration before it goes to a cluster: does it parse, does anybody read its keys, does it inject.
 
-mod samples;
+pub(crate) mod samples;
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Name and pod.
-pub(super) fn pods() -> Vec<(&'static str, Value)> {
+pub(crate) fn pods() -> Vec<(&'static str, Value)> {
     let pod =
         |metadata: Value, spec: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
     let app = || json!([{"name": "app", "image": "app:1", "ports": [{"containerPort": 8080, "name": "http"}], "resources": {}}]);

@@ -11,6 +11,7 @@ use super::metrics::Metrics;
 use super::tls::{self, Identity, Pem, Tls, TlsError};
 use crate::Injector;
 use crate::config;
+use crate::lint::samples;
 
 /// Where the injector comes from.
 #[derive(Clone)]
@@ -47,6 +48,14 @@ pub enum LoadError {
     /// The certificate is not usable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The configuration would deny every pod that the one in use injects.
+    #[error("{file}: it parses, but no sample pod can be injected with it: {message}")]
+    Denies {
+        /// The file of the injector's configuration.
+        file: String,
+        /// Why the first sample pod is denied.
+        message: String,
+    },
 }
 
 impl LoadError {
@@ -138,6 +147,9 @@ impl Live {
                 return Ok(Reload::Unchanged);
             }
             let loaded = load(files)?;
+            if let Some(message) = denies_all(&self.injector(), &loaded.injector) {
+                return Err(LoadError::Denies { file: files.inject_config.display().to_string(), message });
+            }
             metrics.config_in_use(short(&loaded.hash), now);
             self.current.store(Arc::new(loaded));
             Ok(Reload::Replaced)
@@ -146,6 +158,21 @@ impl Live {
         count(metrics, "configuration", &outcome);
         outcome
     }
+}
+
+/// Whether the new injector denies every sample pod that the present one injects; then the reason for the first. A
+/// template may well refuse some pods on purpose, but one that refuses all is broken.
+fn denies_all(present: &Injector, new: &Injector) -> Option<String> {
+    const NAMESPACE: &str = "default";
+    let mut first = None;
+    for (name, pod) in samples::pods() {
+        let injects = present.inject_object(&pod, NAMESPACE, "/inject").is_ok_and(|injected| injected.decision.inject);
+        if injects {
+            let error = new.inject_object(&pod, NAMESPACE, "/inject").err()?;
+            first.get_or_insert_with(|| format!("{name}: {error}"));
+        }
+    }
+    first
 }
 
 fn short(hash: &str) -> &str {

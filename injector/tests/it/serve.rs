@@ -145,6 +145,12 @@ async fn a_bad_configuration_leaves_the_last_good_one_in_use() {
     assert_eq!(client.injected_image().await.as_deref(), Some("proxy:one"));
     assert!(server.metrics().contains("sidecar_injector_config_rejected 1"));
 
+    // It parses, but fails on every pod.
+    folder.write("config.yaml", &CONFIG.replace("proxy:one", "[[ .ObjectMeta.Nosuch ]]"));
+    let error = server.reload_config().unwrap_err();
+    assert!(matches!(error, LoadError::Denies { .. }) && error.to_string().contains("Nosuch"), "{error}");
+    assert_eq!(client.injected_image().await.as_deref(), Some("proxy:one"));
+
     folder.write("config.yaml", &CONFIG.replace("proxy:one", "proxy:two"));
     assert_eq!(server.reload_config().unwrap(), Reload::Replaced);
     assert_ne!(server.config_hash(), first);
@@ -152,7 +158,7 @@ async fn a_bad_configuration_leaves_the_last_good_one_in_use() {
     let metrics = server.metrics();
     assert!(metrics.contains("sidecar_injector_config_rejected 0"), "{metrics}");
     assert!(
-        metrics.contains("sidecar_injector_reloads_total{what=\"configuration\",result=\"failure\"} 1"),
+        metrics.contains("sidecar_injector_reloads_total{what=\"configuration\",result=\"failure\"} 2"),
         "{metrics}"
     );
     assert!(
