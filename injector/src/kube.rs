@@ -4,7 +4,7 @@ mod typed;
 
 use serde_json::{Map, Value};
 
-use crate::injector::{Engine, Error, Injector, Owner};
+use crate::injector::{Error, Injector, Owner};
 
 /// A document after injection.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,13 +28,13 @@ impl Injector {
     /// As for a webhook request; the text names the object.
     pub fn inject_document(&self, document: Value) -> Result<Document, Error> {
         let mut out = Document { object: Value::Null, warnings: Vec::new(), injected: 0 };
-        out.object = inject(self.engine(), document, &mut out.warnings, &mut out.injected, 0)?;
+        out.object = inject(self, document, &mut out.warnings, &mut out.injected, 0)?;
         Ok(out)
     }
 }
 
 fn inject(
-    engine: &dyn Engine,
+    injector: &Injector,
     mut document: Value,
     warnings: &mut Vec<String>,
     injected: &mut usize,
@@ -46,7 +46,7 @@ fn inject(
         }
         if let Some(Value::Array(items)) = document.get_mut("items") {
             for item in items {
-                *item = inject(engine, item.take(), warnings, injected, depth + 1)?;
+                *item = inject(injector, item.take(), warnings, injected, depth + 1)?;
             }
         }
         typed::complete(&mut document);
@@ -70,7 +70,7 @@ fn inject(
     let name = described(&kind, &owner_metadata);
     let host_network = pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
     let owner = Owner { api_version: &api_version, kind: &kind, metadata: &owner_metadata };
-    let done = engine.offline(pod, &owner).map_err(|e| Error::Refused(format!("{name}: {e}")))?;
+    let done = injector.engine().offline(pod, &owner).map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     warnings.extend(done.warnings.iter().map(|w| format!("{name}: {w}")));
     if done.decision.inject {
         *injected += 1;

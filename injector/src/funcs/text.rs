@@ -46,8 +46,7 @@ pub(super) static TABLE: &[Function] = &[
     Function::new("substr", 3, 3, |_, a| {
         let (start, end, s) = (int(a, 0)?, int(a, 1)?, string(a, 2)?);
         let at = |i: i64| usize::try_from(i).map_or(s.len(), |i| i.min(s.len()));
-        let (from, to) =
-            (if start < 0 { 0 } else { at(start) }, if end < 0 || start < 0 && end < 0 { s.len() } else { at(end) });
+        let (from, to) = (if start < 0 { 0 } else { at(start) }, if end < 0 { s.len() } else { at(end) });
         Ok(Value::owned(s.get(from..to.max(from)).ok_or("the range cuts a character")?))
     }),
     Function::new("trunc", 2, 2, |_, a| {
@@ -181,7 +180,7 @@ fn separated(s: &str, separator: char) -> String {
 }
 
 fn camel(s: &str) -> String {
-    let words = s.split(|c: char| matches!(c, '_' | '-' | ' '));
+    let words = s.split(['_', '-', ' ']);
     words.map(|w| w.chars().take(1).flat_map(char::to_uppercase).chain(w.chars().skip(1)).collect::<String>()).collect()
 }
 

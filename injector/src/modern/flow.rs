@@ -37,6 +37,15 @@ pub(super) enum Identity<'a> {
     Owner { kind: Cow<'a, str>, api_version: Cow<'a, str>, name: Cow<'a, str>, namespace: Cow<'a, str> },
 }
 
+/// What templates see of a pod.
+struct Seen<'a> {
+    /// The pod without an earlier injection.
+    view: &'a Value,
+    proxy_config: &'a Value,
+    /// Whether the cluster runs native sidecars.
+    native: bool,
+}
+
 impl Modern {
     /// Injects a pod whose decision is yes; returns the whole pod.
     pub(super) fn inject(&self, pass: Pass<'_>, warnings: &mut Vec<String>) -> Result<Value, Error> {
@@ -81,7 +90,13 @@ impl Modern {
         let node = pass.object.pointer("/spec/nodeName").and_then(Value::as_str).filter(|n| !n.is_empty());
         let native = self.cluster.native(self.environment.native_sidecars, node);
 
-        let (template_pod, merged) = self.render(&pass, &view, &proxy_config, native, &templates, target, warnings)?;
+        let (template_pod, merged) = self.render(
+            &pass,
+            &Seen { view: &view, proxy_config: &proxy_config, native },
+            &templates,
+            target,
+            warnings,
+        )?;
         let mut target = merged;
         let users = reapply(&mut target, &template_pod, original, status.as_ref(), &overrides)?;
         adjust_ids(&mut target, &template_pod, &users, tproxy(annotations, &proxy_config));
@@ -132,13 +147,12 @@ impl Modern {
     fn render(
         &self,
         pass: &Pass<'_>,
-        view: &Value,
-        proxy_config: &Value,
-        native: bool,
+        seen: &Seen<'_>,
         templates: &[&crate::template::Template],
         target: Value,
         warnings: &mut Vec<String>,
     ) -> Result<(Value, Value), Error> {
+        let Seen { view, proxy_config, native } = *seen;
         let annotations = pod::strings(view, "annotations");
         let empty = Value::Object(Map::new());
         let metadata = view.get("metadata").unwrap_or(&empty);
@@ -255,7 +269,7 @@ fn reapply(
             let Some(user) = found else { continue };
             let mut user = user.clone();
             if let Some(object) = user.as_object_mut() {
-                object.retain(|key, value| !value.is_null() && !(key == "image" && value == "auto"));
+                object.retain(|key, value| !(value.is_null() || key == "image" && value == "auto"));
                 let resources = object.entry("resources").or_insert_with(|| Value::Object(Map::new()));
                 canonical_quantities(resources);
             }

@@ -26,7 +26,7 @@ pub(crate) fn arrange(target: &mut Value, hold: bool) {
     }
 }
 
-fn place(list: &mut Vec<Value>, name: &str, first: bool) {
+fn place(list: &mut [Value], name: &str, first: bool) {
     let Some(at) = list.iter().position(|c| pod::name(c) == name) else { return };
     if first {
         if let Some(head) = list.get_mut(..=at) {
