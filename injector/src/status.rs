@@ -102,9 +102,13 @@ pub(crate) fn before_injection<'a>(
                 if !status.names(key, &name) {
                     return true;
                 }
-                let Some(user) = own.iter().find(|c| pod::name(c) == name) else { return false };
-                *container = user.clone();
-                true
+                match own.iter().find(|c| pod::name(c) == name) {
+                    Some(user) if home(key, user) == key => {
+                        *container = user.clone();
+                        true
+                    }
+                    _ => false,
+                }
             });
         }
         if let Some(annotations) = view.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
@@ -123,7 +127,7 @@ pub(crate) fn before_injection<'a>(
                 continue;
             }
             if let Some(spec) = pod::object_mut(&mut view, "spec") {
-                let slot = spec.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+                let slot = spec.entry(home(key, user)).or_insert_with(|| Value::Array(Vec::new()));
                 if slot.is_null() {
                     *slot = Value::Array(Vec::new());
                 }
@@ -134,4 +138,13 @@ pub(crate) fn before_injection<'a>(
         }
     }
     Cow::Owned(view)
+}
+
+/// The list that the user had a container in, from the list of the overrides that records it.
+///
+/// A proxy that became a native sidecar is recorded among the init containers, wherever the user had it; only one that
+/// restarts can have been there from the start.
+fn home(recorded: &'static str, user: &Value) -> &'static str {
+    let restarts = user.get("restartPolicy").and_then(Value::as_str) == Some("Always");
+    if pod::name(user) == pod::PROXY && !restarts { "containers" } else { recorded }
 }

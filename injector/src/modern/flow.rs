@@ -201,8 +201,9 @@ impl Modern {
             }
             let mut layer = overlay::parse(template.name(), &text)?;
             template_pod = overlay::apply(template.name(), template_pod, layer.clone())?;
-            if native {
-                make_native(&mut target, &template_pod);
+            let template_has = |key: &str| pod::list(&template_pod, key).iter().any(|c| pod::name(c) == PROXY);
+            if template_has("initContainers") && (native || !template_has("containers")) {
+                make_native(&mut target);
             }
             keep_sources(&target, &mut layer, warnings);
             target = overlay::apply(template.name(), target, layer)?;
@@ -229,11 +230,11 @@ fn keep_sources(target: &Value, layer: &mut Value, warnings: &mut Vec<String>) {
     }
 }
 
-/// Moves the pod's proxy to the init containers if the template has it there.
-fn make_native(target: &mut Value, template_pod: &Value) {
-    if !pod::list(template_pod, "initContainers").iter().any(|c| pod::name(c) == PROXY) {
-        return;
-    }
+/// Moves the pod's proxy to the init containers.
+///
+/// Istio does so only where its own flag or the pod's annotation says native; where only the template does, it leaves a
+/// proxy in both lists, which an apiserver refuses.
+fn make_native(target: &mut Value) {
     let taken = pod::list_mut(target, "containers").and_then(|list| {
         let at = list.iter().position(|c| pod::name(c) == PROXY)?;
         Some(list.remove(at))
@@ -275,12 +276,30 @@ fn reapply(
             }
             let merged = pod::list_mut(target, key).and_then(|l| l.iter_mut().find(|c| pod::name(c) == name));
             if let Some(merged) = merged {
+                drop_other_handlers(merged, &user);
                 overlay::apply_container(merged, user.clone())?;
             }
             if key == "containers" { users.containers.push(user) } else { users.init_containers.push(user) }
         }
     }
     Ok(users)
+}
+
+/// The user's handler of a probe replaces one of another kind: an apiserver takes only one. So does one that an earlier
+/// injection has rewritten to HTTP.
+fn drop_other_handlers(injected: &mut Value, user: &Value) {
+    let hooks = ["preStop", "postStart"].map(|h| format!("/lifecycle/{h}"));
+    let probes = ["/livenessProbe", "/readinessProbe", "/startupProbe"].map(str::to_owned);
+    for place in probes.iter().chain(&hooks) {
+        let (Some(Value::Object(own)), Some(Value::Object(found))) = (user.pointer(place), injected.pointer_mut(place))
+        else {
+            continue;
+        };
+        let handlers = ["exec", "grpc", "httpGet", "sleep", "tcpSocket"];
+        if handlers.iter().any(|h| own.contains_key(*h)) {
+            found.retain(|key, _| !handlers.contains(&key.as_str()) || own.contains_key(key));
+        }
+    }
 }
 
 /// Resources as an apiserver prints them; a file may have them in any form.

@@ -105,8 +105,11 @@ impl Container {
         let Some(object) = handler.as_object_mut() else { return };
         let Some(mut action) = object.remove(kind) else { return };
         let port = self.port(&action);
+        // Rewritten before: what it was is recorded already, or could not be.
+        let done = action.get("path").and_then(Value::as_str) == Some(path)
+            && port.as_ref().and_then(Value::as_i64) == Some(self.agent_port);
         match &port {
-            Some(port) if port.as_i64() == Some(self.mesh_port) => {}
+            Some(port) if done || port.as_i64() == Some(self.mesh_port) => {}
             Some(port) => {
                 let mut kept = action.clone();
                 if let Some(kept) = kept.as_object_mut() {

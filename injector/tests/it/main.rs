@@ -3,5 +3,6 @@
 mod cli;
 mod conformance;
 mod equal;
+mod properties;
 mod serve;
 mod support;
