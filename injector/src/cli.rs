@@ -3,6 +3,7 @@
 mod explain;
 mod inject;
 mod input;
+mod iptables;
 mod lint;
 mod render;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Lint(lint::Lint),
     /// Show what the templates print for a pod, with line numbers
     Render(render::Render),
+    /// Print the commands with which Istio 1.0's init container redirects a pod's traffic
+    IstioIptables(iptables::Iptables),
 }
 
 /// How the log looks. It goes to stderr and holds no content of pods, values or keys.
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Explain(command) => command.run(),
         Command::Lint(command) => command.run(),
         Command::Render(command) => command.run(),
+        Command::IstioIptables(command) => command.run(),
     });
     match done {
         Ok(code) => code,

@@ -16,6 +16,7 @@ mod data;
 pub mod decide;
 pub mod funcs;
 mod injector;
+pub mod iptables;
 pub mod kube;
 mod legacy;
 pub mod lint;
