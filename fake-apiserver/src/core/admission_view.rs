@@ -52,7 +52,8 @@ impl Cluster for Core {
     }
 
     fn convert(&self, object: &Value, to: &GroupVersionKind) -> Result<Value, String> {
-        Ok(convert::to_version(object, &Gvk::new(&to.group, &to.version, &to.kind)))
+        let converted = convert::to_version(object, &Gvk::new(&to.group, &to.version, &to.kind));
+        crate::registry::seam::normalize(self, to, converted)
     }
 
     fn decode(&self, kind: &GroupVersionKind, object: Value) -> Result<Value, DecodeError> {

@@ -131,7 +131,7 @@ pub(crate) fn update(target: Target<'_>, live: Option<&Value>, new: &mut Value, 
         managed = live.map(entries).unwrap_or_default();
     }
     // An object whose list was emptied is no longer followed; a binding leaves no trace (operations/binding).
-    if (managed.is_empty() && live.is_some()) || writer.subresource == "binding" {
+    if (managed.is_empty() && live.is_some()) || (target.kind, writer.subresource) == ("Pod", "binding") {
         write(new, managed);
         return;
     }

@@ -52,13 +52,16 @@ pub(crate) fn reset_fields(target: Target<'_>, subresource: &str) -> Vec<&'stati
             }
             _ => vec!["spec"],
         },
-        "ephemeralcontainers" | "resize" => vec!["status"],
+        _ if has_status(target) => vec!["status"],
         _ => Vec::new(),
     }
 }
 
 /// What is stored is read back without the difference between an empty list and none (`rules: []` of a Role becomes null).
-fn forget_empty_lists(object: &mut Value) {
+pub(crate) fn forget_empty_lists(target: Target<'_>, object: &mut Value) {
+    if decode::zero(target).is_none() {
+        return;
+    }
     for value in object.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
         if value.as_array().is_some_and(Vec::is_empty) {
             *value = Value::Null;
@@ -107,9 +110,6 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) 
         ("certificates.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io", _) => {}
         _ => zero_status(target, object),
     }
-    if decode::zero(target).is_some() {
-        forget_empty_lists(object);
-    }
 }
 
 /// The status of a new object: what is always in one, if the kind has a status at all.
@@ -144,9 +144,6 @@ fn job(object: &mut Value, uid: &str) {
 
 /// Before an object replaces another one: the parts that this request cannot write are as they were.
 pub(crate) fn prepare_update(target: Target<'_>, new: &mut Value, old: &Value, subresource: &str) {
-    if decode::zero(target).is_some() {
-        forget_empty_lists(new);
-    }
     let keep = |new: &mut Value, field: &str| match old.get(field) {
         Some(value) => set(new, field, value.clone()),
         None => {
@@ -173,7 +170,7 @@ pub(crate) fn prepare_update(target: Target<'_>, new: &mut Value, old: &Value, s
         keep_metadata(new, old, "generation");
         return;
     }
-    if has_status(target) && subresource != "finalize" || subresource == "finalize" {
+    if has_status(target) {
         keep(new, "status");
     }
     match (target.group, target.kind, subresource) {

@@ -116,6 +116,7 @@ fn create(target: Target<'_>, create: &Create) -> Result<(Value, Vec<String>), V
         let name = get::text(&object["metadata"], "name").to_owned();
         return Err(field::invalid_status(target, &name, &errors));
     }
+    strategy::forget_empty_lists(target, &mut object);
     let mut texts = decoded.warnings;
     texts.extend(warnings::warnings(target, &object));
     Ok((object, texts))

@@ -205,11 +205,13 @@ fn refuse(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<
 
 /// The object in the version in which its table holds it.
 pub(crate) fn to_storage(resource: &Resource, object: &Value) -> Value {
-    if resource.gvk == resource.storage {
+    let mut stored = if resource.gvk == resource.storage {
         object.clone()
     } else {
         super::convert::to_version(object, &resource.storage)
-    }
+    };
+    strategy::forget_empty_lists(target(&resource.storage), &mut stored);
+    stored
 }
 
 /// The object in the version of the resource.
