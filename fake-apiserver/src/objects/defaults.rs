@@ -98,14 +98,13 @@ fn service(object: &mut Value) {
 /// The type, and `stringData`, which is written and never read.
 fn secret(object: &mut Value) {
     use base64::Engine as _;
-    if let Some(Value::Object(texts)) = get::remove(object, "stringData") {
-        if !texts.is_empty() {
-            if let Some(Value::Object(data)) = sub_mut(object, "data") {
-                for (key, value) in texts {
-                    let bytes = base64::prelude::BASE64_STANDARD.encode(value.as_str().unwrap_or_default());
-                    data.insert(key, Value::String(bytes));
-                }
-            }
+    if let Some(Value::Object(texts)) = get::remove(object, "stringData")
+        && !texts.is_empty()
+        && let Some(Value::Object(data)) = sub_mut(object, "data")
+    {
+        for (key, value) in texts {
+            let bytes = base64::prelude::BASE64_STANDARD.encode(value.as_str().unwrap_or_default());
+            data.insert(key, Value::String(bytes));
         }
     }
     default_text(object, "type", "Opaque");
@@ -113,10 +112,10 @@ fn secret(object: &mut Value) {
 
 fn namespace(object: &mut Value) {
     let name = text(get::sub(object, "metadata"), "name").to_owned();
-    if !name.is_empty() {
-        if let Some(labels) = sub_mut(object, "metadata").and_then(|metadata| sub_mut(metadata, "labels")) {
-            set(labels, "kubernetes.io/metadata.name", name);
-        }
+    if !name.is_empty()
+        && let Some(labels) = sub_mut(object, "metadata").and_then(|metadata| sub_mut(metadata, "labels"))
+    {
+        set(labels, "kubernetes.io/metadata.name", name);
     }
     if let Some(status) = sub_mut(object, "status") {
         default_text(status, "phase", "Active");
@@ -266,10 +265,11 @@ fn definition(object: &mut Value) {
             default_text(names, "listKind", &format!("{kind}List"));
         }
     }
-    if let Some(status) = sub_mut(object, "status") {
-        if get::list(status, "storedVersions").is_empty() && !stored.is_empty() {
-            set(status, "storedVersions", stored);
-        }
+    if let Some(status) = sub_mut(object, "status")
+        && get::list(status, "storedVersions").is_empty()
+        && !stored.is_empty()
+    {
+        set(status, "storedVersions", stored);
     }
 }
 

@@ -58,10 +58,10 @@ pub(crate) fn list_mut<'a>(parent: &'a mut Value, field: &str) -> impl Iterator<
 
 /// Sets a field that is absent.
 pub(crate) fn default(parent: &mut Value, field: &str, value: impl Into<Value>) {
-    if let Some(fields) = parent.as_object_mut() {
-        if fields.get(field).is_none_or(Value::is_null) {
-            fields.insert(field.to_owned(), value.into());
-        }
+    if let Some(fields) = parent.as_object_mut()
+        && fields.get(field).is_none_or(Value::is_null)
+    {
+        fields.insert(field.to_owned(), value.into());
     }
 }
 

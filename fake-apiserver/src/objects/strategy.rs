@@ -87,12 +87,12 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) 
         }
         ("", "Namespace") => {
             set(object, "status", json!({"phase": "Active"}));
-            if let Some(spec) = sub_mut(object, "spec") {
-                if !list(spec, "finalizers").iter().any(|finalizer| finalizer == "kubernetes") {
-                    let mut finalizers = list(spec, "finalizers").to_vec();
-                    finalizers.push(json!("kubernetes"));
-                    set(spec, "finalizers", finalizers);
-                }
+            if let Some(spec) = sub_mut(object, "spec")
+                && !list(spec, "finalizers").iter().any(|finalizer| finalizer == "kubernetes")
+            {
+                let mut finalizers = list(spec, "finalizers").to_vec();
+                finalizers.push(json!("kubernetes"));
+                set(spec, "finalizers", finalizers);
             }
         }
         ("", "PersistentVolumeClaim" | "PersistentVolume") => set(object, "status", json!({"phase": "Pending"})),
@@ -162,10 +162,11 @@ pub(crate) fn prepare_update(target: Target<'_>, new: &mut Value, old: &Value, s
                 keep_metadata(new, old, field);
             }
         }
-        if (target.group, target.kind) == ("", "Pod") && text(sub(new, "status"), "qosClass").is_empty() {
-            if let (Some(class), Some(status)) = (sub(old, "status").get("qosClass"), new.get_mut("status")) {
-                set(status, "qosClass", class.clone());
-            }
+        if (target.group, target.kind) == ("", "Pod")
+            && text(sub(new, "status"), "qosClass").is_empty()
+            && let (Some(class), Some(status)) = (sub(old, "status").get("qosClass"), new.get_mut("status"))
+        {
+            set(status, "qosClass", class.clone());
         }
         keep_metadata(new, old, "generation");
         return;
@@ -188,10 +189,10 @@ pub(crate) fn prepare_update(target: Target<'_>, new: &mut Value, old: &Value, s
     }
     let generation = get::int(sub(old, "metadata"), "generation").unwrap_or(0);
     let rises = changed(target, new, old);
-    if let Some(metadata) = sub_mut(new, "metadata") {
-        if generation + i64::from(rises) > 0 {
-            set(metadata, "generation", generation + i64::from(rises));
-        }
+    if let Some(metadata) = sub_mut(new, "metadata")
+        && generation + i64::from(rises) > 0
+    {
+        set(metadata, "generation", generation + i64::from(rises));
     }
 }
 

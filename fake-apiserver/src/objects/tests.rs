@@ -101,10 +101,10 @@ fn create(target: Target<'_>, create: &Create) -> Result<(Value, Vec<String>), V
     if let (Some(namespace), Some(metadata)) = (&namespace, get::sub_mut(&mut object, "metadata")) {
         get::set(metadata, "namespace", namespace.as_str());
     }
-    if namespace.is_none() {
-        if let Some(metadata) = get::sub_mut(&mut object, "metadata") {
-            get::remove(metadata, "namespace");
-        }
+    if namespace.is_none()
+        && let Some(metadata) = get::sub_mut(&mut object, "metadata")
+    {
+        get::remove(metadata, "namespace");
     }
     defaults::apply(target, &mut object);
     let writer = Writer { manager: "refclient", subresource: "", time: "2026-01-01T00:00:00Z" };

@@ -130,10 +130,10 @@ fn volume(volume: &mut Value) {
     if let Some(disk) = volume.get_mut("azureDisk").filter(|disk| disk.is_object()) {
         default(disk, "readOnly", false);
     }
-    if let Some(template) = volume.get_mut("ephemeral").and_then(|source| source.get_mut("volumeClaimTemplate")) {
-        if let Some(spec) = sub_mut(template, "spec") {
-            claim_spec(spec);
-        }
+    if let Some(template) = volume.get_mut("ephemeral").and_then(|source| source.get_mut("volumeClaimTemplate"))
+        && let Some(spec) = sub_mut(template, "spec")
+    {
+        claim_spec(spec);
     }
 }
 

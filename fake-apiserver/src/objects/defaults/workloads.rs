@@ -23,10 +23,8 @@ pub(super) fn replication_controller(object: &mut Value) {
         if get::entries(spec, "selector").next().is_none() {
             get::set(spec, "selector", labels.clone());
         }
-        if !own {
-            if let Some(metadata) = sub_mut(object, "metadata") {
-                get::set(metadata, "labels", labels);
-            }
+        if !own && let Some(metadata) = sub_mut(object, "metadata") {
+            get::set(metadata, "labels", labels);
         }
     }
 }
@@ -47,11 +45,11 @@ pub(super) fn apps(kind: &str, object: &mut Value) {
             default(spec, "progressDeadlineSeconds", 600);
             if let Some(strategy) = sub_mut(spec, "strategy") {
                 default_text(strategy, "type", "RollingUpdate");
-                if text(strategy, "type") == "RollingUpdate" {
-                    if let Some(rolling) = sub_mut(strategy, "rollingUpdate") {
-                        default(rolling, "maxUnavailable", "25%");
-                        default(rolling, "maxSurge", "25%");
-                    }
+                if text(strategy, "type") == "RollingUpdate"
+                    && let Some(rolling) = sub_mut(strategy, "rollingUpdate")
+                {
+                    default(rolling, "maxUnavailable", "25%");
+                    default(rolling, "maxSurge", "25%");
                 }
             }
         }
@@ -65,11 +63,11 @@ pub(super) fn apps(kind: &str, object: &mut Value) {
             default(spec, "revisionHistoryLimit", 10);
             if let Some(strategy) = sub_mut(spec, "updateStrategy") {
                 default_text(strategy, "type", "RollingUpdate");
-                if text(strategy, "type") == "RollingUpdate" {
-                    if let Some(rolling) = sub_mut(strategy, "rollingUpdate") {
-                        default(rolling, "maxUnavailable", 1);
-                        default(rolling, "maxSurge", 0);
-                    }
+                if text(strategy, "type") == "RollingUpdate"
+                    && let Some(rolling) = sub_mut(strategy, "rollingUpdate")
+                {
+                    default(rolling, "maxUnavailable", 1);
+                    default(rolling, "maxSurge", 0);
                 }
             }
         }
@@ -85,10 +83,11 @@ fn stateful_set(spec: &mut Value) {
     if let Some(strategy) = sub_mut(spec, "updateStrategy") {
         let unset = text(strategy, "type").is_empty();
         default_text(strategy, "type", "RollingUpdate");
-        if text(strategy, "type") == "RollingUpdate" && (unset || strategy.get("rollingUpdate").is_some()) {
-            if let Some(rolling) = sub_mut(strategy, "rollingUpdate") {
-                default(rolling, "partition", 0);
-            }
+        if text(strategy, "type") == "RollingUpdate"
+            && (unset || strategy.get("rollingUpdate").is_some())
+            && let Some(rolling) = sub_mut(strategy, "rollingUpdate")
+        {
+            default(rolling, "partition", 0);
         }
     }
     if let Some(policy) = sub_mut(spec, "persistentVolumeClaimRetentionPolicy") {

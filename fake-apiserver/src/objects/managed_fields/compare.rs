@@ -100,12 +100,9 @@ impl<'a> Shape<'a> {
     /// The shape of the items of a list.
     pub(super) fn item(self) -> Shape<'a> {
         match self {
-            Shape::List(item, field) => match item {
-                Kind::Object(_) => {
-                    field.object().map_or(Shape::Leaf, |ty| if ty.atomic() { Shape::Leaf } else { Shape::Struct(ty) })
-                }
-                _ => Shape::Leaf,
-            },
+            Shape::List(Kind::Object(_), field) => {
+                field.object().filter(|ty| !ty.atomic()).map_or(Shape::Leaf, Shape::Struct)
+            }
             _ => Shape::Leaf,
         }
     }

@@ -103,10 +103,10 @@ impl Set {
     pub(super) fn intersection(&self, other: &Set) -> Set {
         let mut children = BTreeMap::new();
         for (key, child) in &self.children {
-            if let Some(found) = other.children.get(key).map(|other| child.intersection(other)) {
-                if !found.is_empty() {
-                    children.insert(key.clone(), found);
-                }
+            if let Some(found) = other.children.get(key).map(|other| child.intersection(other))
+                && !found.is_empty()
+            {
+                children.insert(key.clone(), found);
             }
         }
         Set { member: self.member && other.member, children }

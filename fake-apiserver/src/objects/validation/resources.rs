@@ -10,7 +10,7 @@ use crate::objects::names;
 
 /// A parsed quantity of a map; decoding has made sure that it is one.
 fn quantity(value: &Value) -> Option<Quantity> {
-    value.as_str().and_then(|text| Quantity::parse(text))
+    value.as_str().and_then(Quantity::parse)
 }
 
 fn is_huge_page(name: &str) -> bool {
@@ -68,11 +68,11 @@ fn amount(name: &str, value: &Value, parent: &Path<'_>, errors: &mut Vec<FieldEr
     if is_extended(name) && !amount.is_integer() {
         errors.push(FieldError::invalid_str(&path, &printed, "must be an integer"));
     }
-    if let Some(page) = name.strip_prefix("hugepages-").and_then(|page| Quantity::parse(page)) {
-        if !amount.is_multiple_of(&page) {
-            let detail = format!("{printed} is not positive integer multiple of {name}");
-            errors.push(FieldError::invalid_str(&path, &printed, detail));
-        }
+    if let Some(page) = name.strip_prefix("hugepages-").and_then(Quantity::parse)
+        && !amount.is_multiple_of(&page)
+    {
+        let detail = format!("{printed} is not positive integer multiple of {name}");
+        errors.push(FieldError::invalid_str(&path, &printed, detail));
     }
 }
 

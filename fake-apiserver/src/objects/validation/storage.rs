@@ -44,9 +44,9 @@ pub(crate) fn claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
     if !class.is_empty() {
         invalid_each(errors, &path.child("storageClassName"), class, names::dns1123_subdomain(class));
     }
-    if let Some(mode) = spec.get("volumeMode").and_then(Value::as_str) {
-        if !["Block", "Filesystem"].contains(&mode) {
-            errors.push(FieldError::not_supported(&path.child("volumeMode"), mode, &["Block", "Filesystem"]));
-        }
+    if let Some(mode) = spec.get("volumeMode").and_then(Value::as_str)
+        && !["Block", "Filesystem"].contains(&mode)
+    {
+        errors.push(FieldError::not_supported(&path.child("volumeMode"), mode, &["Block", "Filesystem"]));
     }
 }

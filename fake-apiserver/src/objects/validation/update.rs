@@ -37,11 +37,11 @@ pub(super) fn after(target: Target<'_>, new: &Value, old: &Value, errors: &mut V
         }
         ("apps", "StatefulSet") => stateful_set(new_spec, old_spec, &path, errors),
         ("", "Service") => service(new_spec, old_spec, &path, errors),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            if new.get("roleRef") != old.get("roleRef") {
-                let path = Path::root("roleRef");
-                errors.push(FieldError::invalid(&path, sub(new, "roleRef"), "cannot change roleRef"));
-            }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
+            if new.get("roleRef") != old.get("roleRef") =>
+        {
+            let path = Path::root("roleRef");
+            errors.push(FieldError::invalid(&path, sub(new, "roleRef"), "cannot change roleRef"));
         }
         _ => {}
     }

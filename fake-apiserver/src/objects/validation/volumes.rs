@@ -119,11 +119,9 @@ fn source(volume: &Value, name: &str, pod_name: &str, path: &Path<'_>, errors: &
 
 fn details(kind: &str, source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     match kind {
-        "emptyDir" => {
-            if text(source, "sizeLimit").starts_with('-') {
-                let detail = "SizeLimit field must be a valid resource quantity";
-                errors.push(FieldError::forbidden(&path.child("sizeLimit"), detail));
-            }
+        "emptyDir" if text(source, "sizeLimit").starts_with('-') => {
+            let detail = "SizeLimit field must be a valid resource quantity";
+            errors.push(FieldError::forbidden(&path.child("sizeLimit"), detail));
         }
         "hostPath" => host_path(source, path, errors),
         "gitRepo" => local_path(text(source, "directory"), &path.child("directory"), errors),
@@ -134,11 +132,9 @@ fn details(kind: &str, source: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
             mode(source, "defaultMode", path, errors);
             key_paths(source, &path.child("items"), errors);
         }
-        "nfs" => {
-            if !text(source, "path").starts_with('/') {
-                let detail = "must be an absolute path";
-                errors.push(FieldError::invalid_str(&path.child("path"), text(source, "path"), detail));
-            }
+        "nfs" if !text(source, "path").starts_with('/') => {
+            let detail = "must be an absolute path";
+            errors.push(FieldError::invalid_str(&path.child("path"), text(source, "path"), detail));
         }
         "iscsi" => range(source, "lun", 0, 255, "must be between 0 and 255, inclusive", path, errors),
         "downwardAPI" => {
@@ -342,11 +338,11 @@ fn csi(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let lower = driver.to_lowercase();
         invalid_each(errors, &driver_path, driver, names::dns1123_subdomain(&lower));
     }
-    if let Some(reference) = object(source, "nodePublishSecretRef") {
-        if text(reference, "name").is_empty() {
-            let path = path.child("nodePublishSecretRef");
-            errors.push(FieldError::required(&path.child("name"), ""));
-        }
+    if let Some(reference) = object(source, "nodePublishSecretRef")
+        && text(reference, "name").is_empty()
+    {
+        let path = path.child("nodePublishSecretRef");
+        errors.push(FieldError::required(&path.child("name"), ""));
     }
 }
 

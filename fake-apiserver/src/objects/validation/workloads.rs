@@ -158,12 +158,10 @@ fn count_or_percent(parent: &Value, field: &str, path: &Path<'_>, errors: &mut V
                 errors.push(FieldError::invalid_str(&path, text, detail));
             }
         }
-        Some(number) => {
-            if number.as_i64().is_some_and(|number| number < 0) {
-                errors.push(FieldError::invalid(&path, number, "must be greater than or equal to 0"));
-            }
+        Some(number) if number.as_i64().is_some_and(|number| number < 0) => {
+            errors.push(FieldError::invalid(&path, number, "must be greater than or equal to 0"));
         }
-        None => {}
+        _ => {}
     }
 }
 
