@@ -26,8 +26,8 @@ use super::url::Url;
 
 /// Retries of client-go after a reply with Retry-After.
 const MAX_RETRIES: u32 = 10;
-/// Redirects that net/http follows.
-const MAX_REDIRECTS: usize = 10;
+/// Requests of one call at most, redirects included: net/http's limit.
+const MAX_REQUESTS: usize = 10;
 /// Bytes of a reply, before and after unpacking. Go has no limit; 20 MiB are recorded as accepted.
 const MAX_REPLY: usize = 256 << 20;
 const DEADLINE: &str = "context deadline exceeded";
@@ -117,7 +117,8 @@ impl Call<'_> {
         let mut url = first;
         let mut body = Some(body);
         let mut referer: Option<String> = None;
-        for _ in 0..=MAX_REDIRECTS {
+        let mut location = String::new();
+        for _ in 0..MAX_REQUESTS {
             let wrap = |error: &str| format!("Post {}: {error}", golang::quote(&url.to_string()));
             let (status, headers, incoming, ends, done) =
                 self.send(&url, body.clone(), referer.as_deref()).await.map_err(|error| wrap(&error))?;
@@ -129,10 +130,8 @@ impl Call<'_> {
                     return Ok(Reply { status, headers, body });
                 }
             };
-            let next = url.join(&target).map_err(|error| {
-                let at = golang::quote(&target);
-                format!("Post {at}: {error}")
-            })?;
+            let next = url.join(&target).map_err(|error| format!("Post {}: {error}", golang::quote(&target)))?;
+            location = target;
             // Go drains a little of the redirect's body so that the connection can be used again.
             if self.read(incoming, &headers, &ends).await.is_ok() {
                 done(self.client);
@@ -144,7 +143,7 @@ impl Call<'_> {
             referer = (next.https || !url.https).then(|| url.to_string());
             url = next;
         }
-        Err(format!("Post {}: stopped after {MAX_REDIRECTS} redirects", golang::quote(&url.to_string())))
+        Err(format!("Post {}: stopped after {MAX_REQUESTS} redirects", golang::quote(&location)))
     }
 
     /// One request on one connection. `done` gives the connection back once the body is read.

@@ -48,7 +48,10 @@ pub(crate) fn client_config(ca_bundle: &[u8], http2: bool, time: &Time) -> Resul
         let _ = roots.add(certificate);
     }
     if !ca_bundle.is_empty() && anchors.is_empty() {
-        return Err("unable to load root certificates: unable to parse bytes as PEM block".to_owned());
+        let is_pem = ca_bundle.windows(11).any(|window| window == b"-----BEGIN ");
+        let why =
+            if is_pem { "no valid certificate authority data seen" } else { "unable to parse bytes as PEM block" };
+        return Err(format!("unable to load root certificates: {why}"));
     }
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier { roots, anchors, provider: provider.clone() };
