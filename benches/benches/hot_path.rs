@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use admission::review::AdmissionReview;
 use apimachinery::{json_patch, merge, schema, yaml};
-use benches::{cases, injector, review};
+use benches::{cases, injector, large, review};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http_body_util::{BodyExt, Full};
@@ -22,7 +22,6 @@ use injector::serve::{self, Options, Source, Tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
-use snapshots::large;
 
 const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 

@@ -4,7 +4,10 @@
 use injector::boxed::Boxed;
 use injector::{Injector, config};
 use serde_json::{Value, json};
-use snapshots::large;
+
+// The same pods as in the tests of cost, so that bytes and instructions speak of the same things.
+#[path = "../../snapshots/src/large.rs"]
+pub mod large;
 
 /// A pod to measure with.
 #[derive(Debug)]
