@@ -247,3 +247,70 @@ fn odd_objects_are_refused_and_never_end_the_process() {
     }
     assert!(injector.inject_object(&json!({}), "", "").is_err());
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn container() -> impl Strategy<Value = Value> {
+        (
+            "[a-d]",
+            proptest::option::of(prop_oneof![Just("TCP"), Just("UDP")]),
+            proptest::option::of(prop_oneof![Just(json!(80)), Just(json!("http")), Just(json!("nowhere"))]),
+            any::<bool>(),
+        )
+            .prop_map(|(name, protocol, probe, unknown)| {
+                let mut container = json!({"name": name, "image": "app:1", "resources": {}});
+                if let Some(protocol) = protocol {
+                    container["ports"] = json!([{"name": "http", "containerPort": 8080, "protocol": protocol}]);
+                }
+                if let Some(port) = probe {
+                    container["readinessProbe"] = json!({"httpGet": {"path": "/ready", "port": port}});
+                }
+                if unknown {
+                    container["someFutureField"] = json!({"kept": true});
+                }
+                container
+            })
+    }
+
+    fn pods() -> impl Strategy<Value = Value> {
+        let containers = proptest::collection::vec(container(), 0..4);
+        let init = proptest::option::of(proptest::collection::vec(container(), 0..3));
+        let annotations = proptest::option::of(proptest::collection::btree_map("[a-c]", "[ -~]{0,8}", 0..3));
+        let volumes = proptest::option::of(proptest::collection::vec("[v-z]", 0..3));
+        (containers, init, annotations, volumes).prop_map(|(containers, init, annotations, volumes)| {
+            let mut pod = json!({"metadata": {"name": "web"}, "spec": {"containers": containers}});
+            if let Some(init) = init {
+                pod["spec"]["initContainers"] = json!(init);
+            }
+            if let Some(annotations) = annotations {
+                pod["metadata"]["annotations"] = json!(annotations);
+            }
+            if let Some(volumes) = volumes {
+                pod["spec"]["volumes"] = volumes.iter().map(|v| json!({"name": v, "emptyDir": {}})).collect();
+            }
+            pod
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn injection_keeps_what_the_user_wrote_and_happens_once(pod in pods(), era in 0usize..3) {
+            let injector = [injector(V1_0, ""), injector(V1_2, "rewrite: true"), injector(V1_8, "")].into_iter().nth(era).unwrap();
+            let after = injected(&injector, &pod);
+            for list in ["containers", "initContainers", "volumes"] {
+                let mut left: Vec<Value> = after["spec"][list].as_array().cloned().unwrap_or_default();
+                left.retain(|item| !item["name"].as_str().unwrap().starts_with("istio-"));
+                let mut before = pod["spec"][list].as_array().cloned().unwrap_or_default();
+                // Probes are the one thing that may change.
+                for item in left.iter_mut().chain(&mut before) {
+                    item.as_object_mut().unwrap().remove("readinessProbe");
+                }
+                prop_assert_eq!(left, before);
+            }
+            prop_assert_eq!(inject(&injector, &after).patch, []);
+        }
+    }
+}
