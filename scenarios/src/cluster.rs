@@ -28,19 +28,35 @@ pub struct Ask {
     pub body: Vec<u8>,
     /// Made as this user; the administrator if `None`.
     pub user: Option<UserInfo>,
+    /// Whether the body of an answer is wanted only if the request is refused.
+    pub only_refusals: bool,
 }
 
 impl Ask {
     /// A request without a body.
     #[must_use]
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), content_type: "application/json", body: Vec::new(), user: None }
+        Self {
+            method,
+            path: path.into(),
+            content_type: "application/json",
+            body: Vec::new(),
+            user: None,
+            only_refusals: false,
+        }
     }
 
     /// With this body.
     #[must_use]
     pub fn body(mut self, value: &Value) -> Self {
         self.body = value.to_string().into_bytes();
+        self
+    }
+
+    /// The object that comes back is of no interest, and not read.
+    #[must_use]
+    pub const fn only_refusals(mut self) -> Self {
+        self.only_refusals = true;
         self
     }
 

@@ -75,8 +75,12 @@ impl Api for Fake {
                 impersonate(user, headers);
             }
             let response = self.server.exchange(request).await;
-            let body = serde_json::from_slice(&response.body)
-                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body).into_owned()));
+            let body = if ask.only_refusals && response.status < 400 {
+                Value::Null
+            } else {
+                serde_json::from_slice(&response.body)
+                    .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body).into_owned()))
+            };
             let warnings = response.headers.get_all("warning").iter().filter_map(warning).collect();
             let (trace, audit) =
                 response.admission.map_or_else(Default::default, |request| (request.admission, request.audit));

@@ -11,7 +11,7 @@
 
 mod meta;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use admission::capture::Record;
 use admission::review::Received;
 use fake_apiserver::admission::Outcome;
 use http::Method;
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -118,23 +120,17 @@ impl Shared {
             ));
         };
         let raw = object.ok_or("the review holds no object")?;
-        let mut object: Value = serde_json::from_str(raw.get()).map_err(|error| format!("the object: {error}"))?;
-        if !object["metadata"].is_object() {
-            return Err("the object has no metadata".to_owned());
-        }
+        let sent = Sent::of(raw).map_err(|error| format!("the object: {error}"))?;
         let user = request.user().map_err(|error| format!("userInfo: {error}"))?;
-        // The apiserver writes its own.
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("managedFields");
-        }
-        self.prepare(request, &object).await.map_err(|error| error.to_string())?;
-        let mut ask = Ask::new(Method::POST, path(request)).body(&object);
+        self.prepare(request, &sent.needs).await.map_err(|error| error.to_string())?;
+        let mut ask = Ask::new(Method::POST, path(request)).only_refusals();
+        ask.body = sent.body;
         ask.user = (!user.username.is_empty()).then_some(user);
         Ok(self.api.ask(ask).await)
     }
 
     /// Creates what admission will look up for this object.
-    async fn prepare(&self, request: &Received<'_>, object: &Value) -> Result<(), SetupError> {
+    async fn prepare(&self, request: &Received<'_>, needs: &Needs) -> Result<(), SetupError> {
         let namespace = &*request.namespace;
         if !namespace.is_empty() && request.resource.resource != "namespaces" {
             self.need("/api/v1/namespaces", "v1", "Namespace", namespace, &Value::Null).await?;
@@ -142,23 +138,21 @@ impl Shared {
         if request.kind.kind != "Pod" || !request.kind.group.is_empty() {
             return Ok(());
         }
-        let spec = &object["spec"];
-        let named = |field: &str| spec[field].as_str().filter(|name| !name.is_empty());
-        if let Some(account) = named("serviceAccountName") {
+        if let Some(account) = named(&needs.service_account_name) {
             let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
             self.need(&path, "v1", "ServiceAccount", account, &Value::Null).await?;
         }
-        if let Some(class) = named("priorityClassName") {
-            let value = json!({ "value": spec["priority"].as_i64().unwrap_or_default() });
+        if let Some(class) = named(&needs.priority_class_name) {
+            let value = json!({ "value": needs.priority.unwrap_or_default() });
             let path = "/apis/scheduling.k8s.io/v1/priorityclasses";
             self.need(path, "scheduling.k8s.io/v1", "PriorityClass", class, &value).await?;
         }
-        if let Some(class) = named("runtimeClassName") {
+        if let Some(class) = named(&needs.runtime_class_name) {
             let path = "/apis/node.k8s.io/v1/runtimeclasses";
             // Admission compares the pod's overhead with the class's.
             let mut fields = json!({ "handler": class });
-            if !spec["overhead"].is_null() {
-                fields["overhead"] = json!({ "podFixed": spec["overhead"] });
+            if !needs.overhead.is_null() {
+                fields["overhead"] = json!({ "podFixed": needs.overhead });
             }
             self.need(path, "node.k8s.io/v1", "RuntimeClass", class, &fields).await?;
         }
@@ -181,6 +175,42 @@ impl Shared {
         }
         there.insert(key);
         Ok(())
+    }
+}
+
+fn named(name: &Option<String>) -> Option<&str> {
+    name.as_deref().filter(|name| !name.is_empty())
+}
+
+/// A captured object on its way to the apiserver again.
+struct Sent {
+    body: Vec<u8>,
+    needs: Needs,
+}
+
+/// What a pod's `spec` names, and admission looks up.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Needs {
+    service_account_name: Option<String>,
+    priority_class_name: Option<String>,
+    priority: Option<i64>,
+    runtime_class_name: Option<String>,
+    overhead: Value,
+}
+
+impl Sent {
+    /// The object without its managedFields, which the apiserver writes itself; all else byte for byte.
+    fn of(raw: &RawValue) -> Result<Self, serde_json::Error> {
+        let mut object: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
+        let metadata = object.get("metadata").copied().map_or("null", RawValue::get);
+        let mut metadata: BTreeMap<String, &RawValue> = serde_json::from_str(metadata)?;
+        metadata.remove("managedFields");
+        let metadata = to_raw_value(&metadata)?;
+        // A spec of another shape is another kind's.
+        let needs = object.get("spec").and_then(|spec| serde_json::from_str(spec.get()).ok()).unwrap_or_default();
+        object.insert("metadata".to_owned(), &metadata);
+        Ok(Self { body: serde_json::to_vec(&object)?, needs })
     }
 }
 
