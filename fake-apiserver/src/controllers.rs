@@ -12,9 +12,11 @@ mod cache;
 mod claim;
 mod client;
 mod context;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod discovery;
+mod endpoint_slice;
 mod events;
 mod garbage;
 mod hash;
@@ -103,6 +105,10 @@ pub(crate) fn start(core: &Shared) -> Controllers {
     maker.runner.add(daemon_set::DaemonSets::new(context));
     let context = maker.context("job-controller", "job-controller");
     maker.runner.add(job::Jobs::new(context));
+    let context = maker.context("cronjob-controller", "cronjob-controller");
+    maker.runner.add(cron_job::CronJobs::new(context));
+    let context = maker.context("endpointslice-controller", "endpoint-slice-controller");
+    maker.runner.add(endpoint_slice::EndpointSlices::new(context));
 
     let context = maker.context("generic-garbage-collector", "garbage-collector-controller");
     maker.runner.spawn(garbage::GarbageCollector::new(context, discovery).run());

@@ -29,6 +29,7 @@ macro_rules! kinds {
 kinds! {
     CONFIG_MAP = "" "v1" "ConfigMap" "configmaps" "configmaps";
     CONTROLLER_REVISION = "apps" "v1" "ControllerRevision" "controllerrevisions" "controllerrevisions.apps";
+    CRON_JOB = "batch" "v1" "CronJob" "cronjobs" "cronjobs.batch";
     DAEMON_SET = "apps" "v1" "DaemonSet" "daemonsets" "daemonsets.apps";
     DEPLOYMENT = "apps" "v1" "Deployment" "deployments" "deployments.apps";
     ENDPOINT_SLICE = "discovery.k8s.io" "v1" "EndpointSlice" "endpointslices" "endpointslices.discovery.k8s.io";
@@ -40,6 +41,7 @@ kinds! {
     POD = "" "v1" "Pod" "pods" "pods";
     REPLICATION_CONTROLLER = "" "v1" "ReplicationController" "replicationcontrollers" "replicationcontrollers";
     REPLICA_SET = "apps" "v1" "ReplicaSet" "replicasets" "replicasets.apps";
+    SERVICE = "" "v1" "Service" "services" "services";
     SERVICE_ACCOUNT = "" "v1" "ServiceAccount" "serviceaccounts" "serviceaccounts";
     STATEFUL_SET = "apps" "v1" "StatefulSet" "statefulsets" "statefulsets.apps";
 }

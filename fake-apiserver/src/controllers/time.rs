@@ -1,10 +1,15 @@
 //! Times as controllers read and write them: Unix seconds, and RFC 3339 texts.
 
-use apimachinery::clock::Clock;
+use apimachinery::clock::{Clock, Timestamp};
 
 /// `2026-11-22T07:38:01Z` in Unix seconds.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+/// Unix seconds as `2026-11-22T07:38:01Z`.
+pub(crate) fn format(seconds: i64) -> String {
+    Timestamp::from_unix_micros(seconds.saturating_mul(1_000_000)).rfc3339()
 }
 
 /// The time now in Unix seconds.
