@@ -35,6 +35,8 @@ mod service_account;
 mod slow_start;
 mod stateful_set;
 mod template;
+#[cfg(test)]
+mod tests;
 mod time;
 mod view;
 

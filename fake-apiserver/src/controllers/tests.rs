@@ -1,0 +1,134 @@
+//! Whole clusters in virtual time: workloads in, pods out.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::FakeApiserver;
+
+async fn cluster() -> FakeApiserver {
+    FakeApiserver::builder().namespace("shop", [("team", "a")]).start().await.unwrap()
+}
+
+fn workload(api_version: &str, kind: &str, spec: Value) -> Value {
+    let mut spec = spec;
+    spec["selector"] = json!({ "matchLabels": { "app": "web" } });
+    spec["template"]["metadata"] = json!({ "labels": { "app": "web" } });
+    if spec["template"]["spec"].is_null() {
+        spec["template"]["spec"] = json!({});
+    }
+    spec["template"]["spec"]["containers"] = json!([{ "name": "app", "image": "registry.example.com/app:1" }]);
+    json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": "web", "namespace": "shop" }, "spec": spec })
+}
+
+async fn list(cluster: &FakeApiserver, path: &str) -> Vec<Value> {
+    let answer = cluster.request(Method::GET, path, None).await.json();
+    answer["items"].as_array().cloned().unwrap_or_default()
+}
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+const EVENTS: &str = "/api/v1/namespaces/shop/events";
+const REPLICA_SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/shop/deployments/web";
+
+/// Waits, in virtual time, until a list has so many items.
+async fn until(cluster: &FakeApiserver, path: &str, count: usize) -> Vec<Value> {
+    for _ in 0..600 {
+        let items = list(cluster, path).await;
+        if items.len() == count {
+            return items;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path}: {} items instead of {count}", list(cluster, path).await.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_makes_pods_and_takes_them_along() {
+    let cluster = cluster().await;
+    cluster.create(workload("apps/v1", "Deployment", json!({ "replicas": 3 }))).await.unwrap();
+    let pods = until(&cluster, PODS, 3).await;
+    let set = &until(&cluster, REPLICA_SETS, 1).await[0];
+    for pod in &pods {
+        assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], set["metadata"]["uid"]);
+        assert_eq!(pod["metadata"]["labels"]["pod-template-hash"], set["metadata"]["labels"]["pod-template-hash"]);
+    }
+    cluster.request(Method::PATCH, DEPLOYMENT, Some(&json!({ "spec": { "replicas": 5 } }))).await;
+    until(&cluster, PODS, 5).await;
+    cluster.request(Method::DELETE, DEPLOYMENT, None).await;
+    until(&cluster, PODS, 0).await;
+    until(&cluster, REPLICA_SETS, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_template_rolls_out_as_pods_become_ready() {
+    let cluster = cluster().await;
+    cluster.create(workload("apps/v1", "Deployment", json!({ "replicas": 2 }))).await.unwrap();
+    let make_ready = async || {
+        for pod in list(&cluster, PODS).await {
+            let name = pod["metadata"]["name"].as_str().unwrap();
+            let status = json!({ "status": { "phase": "Running", "conditions": [
+                { "type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z" },
+            ]}});
+            cluster.request(Method::PATCH, &format!("{PODS}/{name}/status"), Some(&status)).await;
+        }
+    };
+    until(&cluster, PODS, 2).await;
+    make_ready().await;
+    let image = json!({ "spec": { "template": { "metadata": { "annotations": { "version": "2" } } } } });
+    cluster.request(Method::PATCH, DEPLOYMENT, Some(&image)).await;
+    let mut most = 0;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        make_ready().await;
+        most = most.max(list(&cluster, PODS).await.len());
+    }
+    assert_eq!(most, 3, "one above the two wanted: 25% rounded up");
+    let pods = list(&cluster, PODS).await;
+    assert_eq!(pods.len(), 2);
+    assert!(pods.iter().all(|pod| pod["metadata"]["annotations"]["version"] == "2"));
+    let deployment = cluster.request(Method::GET, DEPLOYMENT, None).await.json();
+    assert_eq!(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "2");
+    let conditions = deployment["status"]["conditions"].as_array().unwrap();
+    assert!(conditions.iter().any(|condition| condition["reason"] == "NewReplicaSetAvailable"), "{conditions:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_pods_are_tried_again_and_counted_in_one_event() {
+    let cluster = cluster().await;
+    let spec = json!({ "replicas": 2, "template": { "spec": { "serviceAccountName": "late" } } });
+    cluster.create(workload("apps/v1", "ReplicaSet", spec)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let events = list(&cluster, EVENTS).await;
+    let refused: Vec<_> = events.iter().filter(|event| event["reason"] == "FailedCreate").collect();
+    assert_eq!(refused.len(), 1, "{events:#?}");
+    // 5 ms doubling: eight tries in the first 1.3 seconds, and one more after the condition was written
+    let count = refused[0]["count"].as_i64().unwrap();
+    assert!((8..=11).contains(&count), "{count}");
+    let set = &list(&cluster, REPLICA_SETS).await[0];
+    assert_eq!(set["status"]["conditions"][0]["type"], "ReplicaFailure");
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": { "name": "late", "namespace": "shop" } });
+    cluster.create(account).await.unwrap();
+    until(&cluster, PODS, 2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(list(&cluster, REPLICA_SETS).await[0]["status"]["conditions"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_takes_everything_along() {
+    let cluster = cluster().await;
+    let spec = json!({ "replicas": 2, "serviceName": "web", "podManagementPolicy": "Parallel" });
+    cluster.create(workload("apps/v1", "StatefulSet", spec)).await.unwrap();
+    until(&cluster, PODS, 2).await;
+    cluster.request(Method::DELETE, "/api/v1/namespaces/shop", None).await;
+    until(&cluster, PODS, 0).await;
+    for _ in 0..600 {
+        if cluster.request(Method::GET, "/api/v1/namespaces/shop", None).await.status == 404 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the namespace is still there");
+}
