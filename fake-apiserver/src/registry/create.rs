@@ -82,7 +82,7 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
             if core.store.get(&call.resource.table, &call.namespace, &name).is_some() {
                 return Err(errors::already_exists(&call.resource.gvk.group, &call.resource.plural, &name));
             }
-            return Ok(Reply { code: 201, content: Content::Value(object) });
+            return Ok(Reply { code: 201, content: Content::Value(seam::as_stored(&call.resource, object)) });
         }
         match core.store.create(&call.resource.table, seam::to_storage(&call.resource, &object)) {
             Ok(stored) => {

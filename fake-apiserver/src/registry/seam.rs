@@ -214,6 +214,12 @@ pub(crate) fn to_storage(resource: &Resource, object: &Value) -> Value {
     stored
 }
 
+/// The object as a dry run shows it: as if it had been stored and read back.
+pub(crate) fn as_stored(resource: &Resource, mut object: Value) -> Value {
+    strategy::forget_empty_lists(target(&resource.gvk), &mut object);
+    object
+}
+
 /// The object in the version of the resource.
 pub(crate) fn from_storage(resource: &Resource, object: &Value) -> Value {
     if resource.gvk == resource.storage { object.clone() } else { super::convert::to_version(object, &resource.gvk) }

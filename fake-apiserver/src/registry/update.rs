@@ -142,7 +142,7 @@ async fn admit_and_write(
     admission.validate(core).await?;
     let new = admission.attributes.object.take().unwrap_or_default();
     if call.dry_run() {
-        return Ok(Outcome::Done(Reply::ok(Content::Value(new))));
+        return Ok(Outcome::Done(Reply::ok(Content::Value(seam::as_stored(&call.resource, new)))));
     }
     if seam::is_unchanged(&new, old) {
         return Ok(Outcome::Done(Reply::ok(Content::Stored(stored.clone()))));
