@@ -155,7 +155,7 @@ impl Engine for Modern {
         let variables = path::variables(request.path, &mut warnings);
         let pass = Pass { object, namespace, identity, revision, variables, printed: request.printed };
         let injected = self.inject(pass, &mut warnings)?;
-        let patch = diff(object, &injected, apimachinery::schema::pod());
+        let patch = diff(object, injected, apimachinery::schema::pod());
         Ok(Injected { patch, decision, warnings })
     }
 

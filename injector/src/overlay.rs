@@ -11,9 +11,10 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Value, Error> {
     let wrong = |message: String| Error::Output { name: name.to_owned(), message };
     match yaml::parse(text).map_err(|e| wrong(broken_yaml(text, &e)))? {
         Value::Null => Ok(Value::Object(Map::new())),
-        Value::Object(object) => {
-            let cleaned = clean_object(object, schema::pod(), "");
-            cleaned.map_err(|e| wrong(format!("something that is no pod: {e}")))
+        Value::Object(mut object) => {
+            let cleaned = clean_object(&mut object, schema::pod(), &mut Vec::new());
+            cleaned.map_err(|e| wrong(format!("something that is no pod: {e}")))?;
+            Ok(Value::Object(object))
         }
         _ => Err(wrong("something that is no YAML mapping".to_owned())),
     }
@@ -25,58 +26,87 @@ fn broken_yaml(text: &str, error: &yaml::Error) -> String {
     format!("broken YAML in line {} of its output ({line:?}): {}", error.line, error.message)
 }
 
-fn clean_object(object: Map<String, Value>, ty: &Type, at: &str) -> Result<Value, String> {
-    let mut out = Map::new();
-    for (key, value) in object {
+/// Checks an object in place and drops what its type does not have; `at` is its path, for error texts.
+fn clean_object(object: &mut Map<String, Value>, ty: &Type, at: &mut Vec<String>) -> Result<(), String> {
+    let mut failed = None;
+    object.retain(|key, value| {
+        if failed.is_some() {
+            return true;
+        }
         if let Some(directive) = key.strip_prefix('$') {
             if directive.starts_with("setElementOrder/") {
-                return Err(format!(
-                    "{at}: the directive {key} needs the list in an empty pod, and so never works here"
-                ));
+                failed = Some(format!("the directive {key} needs the list in an empty pod, and so never works here"));
             }
-            out.insert(key, value);
-            continue;
+            return true;
         }
-        let Some(field) = ty.field(&key) else { continue };
-        let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-        let value = if value.is_null() { value } else { clean(value, &field.kind, &at)? };
-        out.insert(key, value);
-    }
-    Ok(Value::Object(out))
+        let Some(field) = ty.field(key) else { return false };
+        if let Err(e) = clean_at(value, &field.kind, key, at) {
+            failed = Some(e);
+        }
+        true
+    });
+    failed.map_or(Ok(()), Err)
 }
 
-fn clean(value: Value, kind: &Kind, at: &str) -> Result<Value, String> {
-    let fine = match (kind, &value) {
-        (Kind::Object(_), Value::Object(_)) => {
-            let (Kind::Object(ty), Value::Object(object)) = (kind, value) else { return Err(String::new()) };
-            return clean_object(object, ty.get(), at);
-        }
-        (Kind::List(_), Value::Array(_)) => {
-            let (Kind::List(item), Value::Array(items)) = (kind, value) else { return Err(String::new()) };
-            let cleaned = items.into_iter().enumerate().map(|(i, v)| match v {
-                Value::Null => Ok(Value::Null),
-                v => clean(v, item, &format!("{at}[{i}]")),
-            });
-            return Ok(Value::Array(cleaned.collect::<Result<_, _>>()?));
-        }
-        (Kind::Map(_), Value::Object(_)) => {
-            let (Kind::Map(item), Value::Object(map)) = (kind, value) else { return Err(String::new()) };
-            let cleaned = map.into_iter().map(|(k, v)| {
-                let keep = v.is_null() || k.starts_with('$');
-                let v = if keep { v } else { clean(v, item, &format!("{at}[{k}]"))? };
-                Ok::<_, String>((k, v))
-            });
-            return Ok(Value::Object(cleaned.collect::<Result<_, _>>()?));
-        }
+/// Checks the value of a key or index; null is fine everywhere (it deletes).
+fn clean_at(value: &mut Value, kind: &Kind, token: &str, at: &mut Vec<String>) -> Result<(), String> {
+    match (kind, value) {
+        (_, Value::Null) | (Kind::Any, _) => Ok(()),
         (Kind::String | Kind::Time | Kind::MicroTime | Kind::Bytes, Value::String(_))
         | (Kind::Boolean, Value::Bool(_))
         | (Kind::Number, Value::Number(_))
-        | (Kind::Quantity | Kind::IntOrString, Value::String(_) | Value::Number(_))
-        | (Kind::Any, _) => true,
-        (Kind::Int32 | Kind::Int64, Value::Number(n)) => n.is_i64() || n.as_f64().is_some_and(|f| f.fract() == 0.0),
-        _ => false,
-    };
-    if fine { Ok(value) } else { Err(format!("{at} is {}, it has to be of type {}", shown(&value), kind.go_name())) }
+        | (Kind::Quantity | Kind::IntOrString, Value::String(_) | Value::Number(_)) => Ok(()),
+        (Kind::Int32 | Kind::Int64, Value::Number(n)) if n.is_i64() || n.as_f64().is_some_and(|f| f.fract() == 0.0) => {
+            Ok(())
+        }
+        (Kind::Object(ty), Value::Object(object)) => {
+            at.push(token.to_owned());
+            clean_object(object, ty.get(), at)?;
+            at.pop();
+            Ok(())
+        }
+        (Kind::List(item), Value::Array(items)) => {
+            at.push(token.to_owned());
+            for (i, value) in items.iter_mut().enumerate() {
+                clean_at(value, item, &i.to_string(), at)?;
+            }
+            at.pop();
+            Ok(())
+        }
+        (Kind::Map(item), Value::Object(map)) => {
+            at.push(token.to_owned());
+            for (key, value) in map.iter_mut().filter(|(k, _)| !k.starts_with('$')) {
+                clean_at(value, item, key, at)?;
+            }
+            at.pop();
+            Ok(())
+        }
+        (kind, value) => {
+            at.push(token.to_owned());
+            Err(format!("{} is {}, it has to be of type {}", at.join("."), shown(value), kind.go_name()))
+        }
+    }
+}
+
+/// The part of an overlay that says what a template injects: names in lists. The whole of it if it holds directives, which
+/// can change that.
+pub(crate) fn outline(layer: &Value, text: &str) -> Value {
+    if ["$patch", "$retainKeys", "$deleteFromPrimitiveList"].iter().any(|d| text.contains(d)) {
+        return layer.clone();
+    }
+    let mut spec = Map::new();
+    for key in ["containers", "initContainers", "volumes", "imagePullSecrets"] {
+        let Some(list) = layer.get("spec").and_then(|s| s.get(key)) else { continue };
+        let names = list.as_array().map(|items| {
+            let name = |item: &Value| match item.get("name") {
+                Some(name) => serde_json::json!({ "name": name }),
+                None => Value::Object(Map::new()),
+            };
+            items.iter().map(name).collect()
+        });
+        spec.insert(key.to_owned(), names.unwrap_or(Value::Null));
+    }
+    serde_json::json!({ "spec": spec })
 }
 
 /// A value of bearable length for an error text; it came from the template, not from the pod's environment alone.

@@ -200,7 +200,7 @@ impl Modern {
                 printed.borrow_mut().push(Printed { template: template.name().to_owned(), text: text.clone() });
             }
             let mut layer = overlay::parse(template.name(), &text)?;
-            template_pod = overlay::apply(template.name(), template_pod, layer.clone())?;
+            template_pod = overlay::apply(template.name(), template_pod, overlay::outline(&layer, &text))?;
             let template_has = |key: &str| pod::list(&template_pod, key).iter().any(|c| pod::name(c) == PROXY);
             if template_has("initContainers") && (native || !template_has("containers")) {
                 make_native(&mut target);

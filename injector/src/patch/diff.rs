@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 use super::{Operation, escape};
 
 /// The operations that turn `before` into `after`, both of type `ty`; in the order of the fields' names.
-pub(crate) fn diff(before: &Value, after: &Value, ty: &Type) -> Vec<Operation> {
+pub(crate) fn diff(before: &Value, after: Value, ty: &Type) -> Vec<Operation> {
     let mut out = Vec::new();
-    if let (Value::Object(before), Value::Object(after)) = (before, after) {
-        object(before, after, Some(ty), &mut String::new(), &mut out);
-    } else if before != after {
-        out.push(Operation::Replace { path: String::new(), value: after.clone() });
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => object(before, after, Some(ty), &mut String::new(), &mut out),
+        (before, after) if *before != after => out.push(Operation::Replace { path: String::new(), value: after }),
+        _ => {}
     }
     out
 }
@@ -38,7 +38,7 @@ fn below<T>(path: &mut String, token: &str, f: impl FnOnce(&mut String) -> T) ->
 
 fn object(
     before: &Map<String, Value>,
-    after: &Map<String, Value>,
+    after: Map<String, Value>,
     ty: Option<&Type>,
     path: &mut String,
     out: &mut Vec<Operation>,
@@ -47,11 +47,11 @@ fn object(
         below(path, key, |path| out.push(Operation::Remove { path: path.clone() }));
     }
     for (key, new) in after {
-        match before.get(key) {
-            None => below(path, key, |path| out.push(Operation::Add { path: path.clone(), value: new.clone() })),
+        match before.get(&key) {
+            None => below(path, &key, |path| out.push(Operation::Add { path: path.clone(), value: new })),
             Some(old) => {
-                let field = ty.and_then(|t| t.field(key));
-                below(path, key, |path| value(old, new, field.map(|f| (&f.kind, f.merge_key)), path, out));
+                let field = ty.and_then(|t| t.field(&key));
+                below(path, &key, |path| value(old, new, field.map(|f| (&f.kind, f.merge_key)), path, out));
             }
         }
     }
@@ -59,7 +59,7 @@ fn object(
 
 fn value(
     old: &Value,
-    new: &Value,
+    new: Value,
     field: Option<(&Kind, Option<&'static str>)>,
     path: &mut String,
     out: &mut Vec<Operation>,
@@ -73,41 +73,38 @@ fn value(
             object(old, new, ty, path, out);
         }
         (Value::Array(old), Value::Array(new)) => {
-            let item = match field {
-                Some((Kind::List(item), merge_key)) => Some((&**item, merge_key)),
+            let keyed = match field {
+                Some((Kind::List(item), Some(key))) => Some((&**item, key)),
                 _ => None,
             };
-            if let Some((item, Some(key))) = item
-                && keyed_list(old, new, key, item, path, out)
-            {
-                return;
-            }
-            if old != new {
-                out.push(Operation::Replace { path: path.clone(), value: Value::Array(new.clone()) });
+            match keyed.and_then(|(item, key)| Some((item, origins(old, &new, key)?))) {
+                Some((item, origin)) => keyed_list(old, new, &origin, item, path, out),
+                None if *old != new => out.push(Operation::Replace { path: path.clone(), value: Value::Array(new) }),
+                None => {}
             }
         }
-        _ if old == new => {}
-        _ => out.push(Operation::Replace { path: path.clone(), value: new.clone() }),
+        (old, new) if *old == new => {}
+        (_, new) => out.push(Operation::Replace { path: path.clone(), value: new }),
     }
 }
 
-/// Lists of items with unique keys; `false` if these are not.
+/// For each new item where it stood before; `None` if an item has no key, or two of a list have the same.
+fn origins(old: &[Value], new: &[Value], key: &str) -> Option<Vec<Option<usize>>> {
+    let before = places(old, key)?;
+    places(new, key)?;
+    Some(new.iter().map(|i| i.get(key).and_then(|k| before.get(&KeyRef(k)).copied())).collect())
+}
+
+/// Lists of items with unique keys; `origin` says where each new item stood.
 fn keyed_list(
     old: &[Value],
-    new: &[Value],
-    key: &str,
+    new: Vec<Value>,
+    origin: &[Option<usize>],
     item: &Kind,
     path: &mut String,
     out: &mut Vec<Operation>,
-) -> bool {
-    let Some(places) = places(old, key) else { return false };
-    if self::places(new, key).is_none() {
-        return false;
-    }
-    // For each new item: where it stood before.
-    let origin: Vec<Option<usize>> =
-        new.iter().map(|i| i.get(key).and_then(|k| places.get(&KeyRef(k)).copied())).collect();
-    let kept = longest_increasing(&origin);
+) {
+    let kept = longest_increasing(origin);
     let mut stays = vec![false; old.len()];
     for place in kept.iter().filter_map(|n| origin.get(*n).copied().flatten()) {
         if let Some(slot) = stays.get_mut(place) {
@@ -118,7 +115,7 @@ fn keyed_list(
         below(path, &i.to_string(), |path| out.push(Operation::Remove { path: path.clone() }));
     }
     let mut length = kept.len();
-    for (i, (new_item, origin)) in new.iter().zip(&origin).enumerate() {
+    for (i, (new_item, origin)) in new.into_iter().zip(origin).enumerate() {
         let old_item = origin.filter(|p| stays.get(*p) == Some(&true)).and_then(|p| old.get(p));
         match old_item {
             Some(old_item) => {
@@ -127,13 +124,12 @@ fn keyed_list(
             None => {
                 let token = if i == length { "-".to_owned() } else { i.to_string() };
                 below(path, &token, |path| {
-                    out.push(Operation::Add { path: path.clone(), value: new_item.clone() });
+                    out.push(Operation::Add { path: path.clone(), value: new_item });
                 });
                 length += 1;
             }
         }
     }
-    true
 }
 
 /// A merge key's value, for hashing: a string or a number.
