@@ -5,6 +5,25 @@
 //!              │  └───► objects      decoding, defaults, validation, managed fields, patches: pure functions
 //!              └──────► store        objects, resourceVersions, watch history
 //! ```
+//!
+//! A cluster is a value; clients reach it over TLS with its kubeconfig:
+//!
+//! ```
+//! use fake_apiserver::FakeApiserver;
+//! use k8s_openapi::api::core::v1::ConfigMap;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = FakeApiserver::builder().namespace("shop", [("istio-injection", "enabled")]).start().await?;
+//! let kubeconfig = kube::config::Kubeconfig::from_yaml(cluster.kubeconfig())?;
+//! let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
+//! let maps: kube::Api<ConfigMap> = kube::Api::namespaced(kube::Client::try_from(config)?, "shop");
+//! let map = maps.get("kube-root-ca.crt").await?;
+//! assert_eq!(map.data.unwrap_or_default()["ca.crt"], cluster.ca_pem());
+//! println!("{}", cluster.trace()); // who asked for what, which webhooks were called, and why not
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod admission;
 mod auth;

@@ -30,8 +30,8 @@ pub(crate) enum WriteError {
     Exists,
     /// The object is not there (any more).
     NotFound,
-    /// The object is at another revision than the writer had read; here is what is stored.
-    Changed(Arc<Object>),
+    /// The object is at another revision than the writer had read.
+    Changed,
 }
 
 /// The history no longer reaches back to the revision that was asked for.
@@ -133,11 +133,6 @@ impl Store {
         Ok(if namespace.is_empty() { objects.into_values().collect() } else { in_namespace(&objects, namespace) })
     }
 
-    /// How many objects a table holds.
-    pub(crate) fn count(&self, table: &str) -> usize {
-        self.read().tables.get(table).map_or(0, |table| table.objects.len())
-    }
-
     /// Stores a new object; its `metadata.resourceVersion` becomes the revision of this write.
     pub(crate) fn create(&self, table: &str, value: Value) -> Result<Arc<Object>, WriteError> {
         let key: Arc<str> = object::key_of(&value).into();
@@ -165,7 +160,7 @@ impl Store {
         let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
         let stored = table.objects.get_mut(&key).ok_or(WriteError::NotFound)?;
         if stored.revision() != read_at {
-            return Err(WriteError::Changed(stored.clone()));
+            return Err(WriteError::Changed);
         }
         let object = Arc::new(Object::new(key, value, revision));
         let previous = Some(std::mem::replace(stored, object.clone()));
@@ -192,7 +187,7 @@ impl Store {
         let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
         let stored = table.objects.get(key.as_str()).ok_or(WriteError::NotFound)?;
         if stored.revision() != read_at {
-            return Err(WriteError::Changed(stored.clone()));
+            return Err(WriteError::Changed);
         }
         let previous = stored.clone();
         table.objects.remove(key.as_str());

@@ -51,7 +51,8 @@ impl Tokens {
         Ok(Tokens { key, id })
     }
 
-    /// A token for an account, valid for `seconds` from `now` (both in seconds since 1970).
+    /// A token for an account (name and uid), valid for `seconds` from `now` (seconds since 1970).
+    #[expect(clippy::too_many_arguments, reason = "each is a claim of its own")]
     pub(crate) fn issue(
         &self,
         core: &Core,

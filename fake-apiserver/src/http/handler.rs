@@ -46,7 +46,7 @@ where
     let info = RequestInfo::parse(&parts.method, &path, query.flag("watch"));
     let pretty = wants_pretty(&query, header(&parts.headers, USER_AGENT));
     let mut response = match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body).await {
-        Ok(Answer::Shown(shown)) => respond::object(core, shown, pretty),
+        Ok(Answer::Shown(shown)) => respond::object(core, *shown, pretty),
         Ok(Answer::Plain(response)) => response,
         Err(refused) => {
             let mut response = respond::status(&refused.rejection, &refused.warnings, pretty);
@@ -66,7 +66,7 @@ where
 /// What a handler gives back.
 enum Answer {
     /// An API object in the form that was negotiated.
-    Shown(Shown),
+    Shown(Box<Shown>),
     /// Anything else, complete.
     Plain(Response<Body>),
 }
@@ -165,14 +165,14 @@ where
         Ok(reply) => {
             let resource = call.resource.clone();
             let include = call.query.get("includeObject").to_owned();
-            Ok(Answer::Shown(Shown {
+            Ok(Answer::Shown(Box::new(Shown {
                 reply,
                 accepted,
                 resource,
                 subresource: call.subresource,
                 include,
                 warnings: call.warnings,
-            }))
+            })))
         }
         Err(rejection) => Err(Refused { rejection, warnings: call.warnings, by_filter: false }),
     }

@@ -144,14 +144,12 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
 
 /// v1's annotation has the metric in the shape of v2beta1.
 fn metric_to_v1(mut metric: Value) -> Value {
-    if metric["type"] == "Resource" {
-        if let Some(target) = take(&mut metric, "resource", "target") {
-            for (from, to) in
-                [("averageUtilization", "targetAverageUtilization"), ("averageValue", "targetAverageValue")]
-            {
-                if !target[from].is_null() {
-                    metric["resource"][to] = target[from].clone();
-                }
+    if metric["type"] == "Resource"
+        && let Some(target) = take(&mut metric, "resource", "target")
+    {
+        for (from, to) in [("averageUtilization", "targetAverageUtilization"), ("averageValue", "targetAverageValue")] {
+            if !target[from].is_null() {
+                metric["resource"][to] = target[from].clone();
             }
         }
     }

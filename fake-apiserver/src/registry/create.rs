@@ -8,7 +8,7 @@ use super::meta::{self, text};
 use super::{errors, hooks, seam};
 use crate::admission::{Operation, Rejection};
 use crate::core::Shared;
-use crate::store::{Object, WriteError};
+use crate::store::Object;
 
 /// How often another name is tried when a generated one is taken.
 const NAME_ATTEMPTS: usize = 8;
@@ -113,10 +113,7 @@ pub(crate) fn put_in_place(core: &Shared, table: &str, mut object: Value) -> Opt
     let metadata = &mut object["metadata"];
     metadata["uid"] = core.random.uid().into();
     metadata["creationTimestamp"] = now.into();
-    match core.store.create(table, object) {
-        Ok(stored) => Some(stored),
-        Err(WriteError::Exists | WriteError::NotFound | WriteError::Changed(_)) => None,
-    }
+    core.store.create(table, object).ok()
 }
 
 /// The Status that stands in for objects that are gone.

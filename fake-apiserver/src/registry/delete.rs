@@ -173,7 +173,7 @@ async fn attempt_removal(
                     hooks::after_update(core, call, &written);
                     stored = written;
                 }
-                Err(WriteError::Changed(_)) => return Ok(None),
+                Err(WriteError::Changed) => return Ok(None),
                 Err(_) => return Err(call.not_found()),
             }
         }
@@ -197,7 +197,7 @@ async fn attempt_removal(
             hooks::after_delete(core, call, &gone);
             Ok(Some(answer(call, &gone)))
         }
-        Err(WriteError::Changed(_)) => Ok(None),
+        Err(WriteError::Changed) => Ok(None),
         Err(_) => Err(call.not_found()),
     }
 }

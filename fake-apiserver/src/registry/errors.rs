@@ -26,11 +26,6 @@ impl Cause {
         }
     }
 
-    /// `Required value: …`
-    pub(crate) fn required(field: &str, text: &str) -> Cause {
-        Cause { reason: "FieldValueRequired", message: format!("Required value: {text}"), field: field.to_owned() }
-    }
-
     /// `Too long: may not be more than …`
     pub(crate) fn too_long(field: &str, limit: usize) -> Cause {
         let message = format!("Too long: may not be more than {limit} bytes");

@@ -25,7 +25,7 @@ pub(super) fn refusal(core: &Core, namespace: &str, pod: &Object) -> Option<Reje
         ));
     }
     let state = State::of(core, namespace, budget.value());
-    if state.current - 1 >= state.desired {
+    if state.current > state.desired {
         return None;
     }
     let message = format!(

@@ -43,13 +43,6 @@ pub(super) fn path(group: &str, version: &str, resource: &str) -> String {
     format!("{group}/{version}/{resource}")
 }
 
-impl Gvr {
-    /// From its parts; the core group is `""`.
-    pub(crate) fn new(group: &str, version: &str, resource: &str) -> Gvr {
-        Gvr { group: group.into(), version: version.into(), resource: resource.into() }
-    }
-}
-
 impl fmt::Display for Gvr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&path(&self.group, &self.version, &self.resource))
@@ -150,11 +143,6 @@ impl Resource {
     /// Where it is served.
     pub(crate) fn gvr(&self) -> Gvr {
         Gvr { group: self.gvk.group.clone(), version: self.gvk.version.clone(), resource: self.plural.clone() }
-    }
-
-    /// `pods` or `deployments.apps`: how error texts name it.
-    pub(crate) fn qualified(&self) -> String {
-        qualified(&self.gvk.group, &self.plural)
     }
 
     /// Whether its objects are kept (reviews and bindings are not).

@@ -124,10 +124,11 @@ pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Valu
 pub(crate) fn prepare_for_create(_core: &Core, resource: &Resource, object: &mut Value) {
     let uid = super::meta::text(&object["metadata"], "uid").to_owned();
     strategy::prepare_create(target(&resource.gvk), object, &uid);
-    if resource.is_custom() && resource.subresource("status").is_some() {
-        if let Some(fields) = object.as_object_mut() {
-            fields.remove("status");
-        }
+    if resource.is_custom()
+        && resource.subresource("status").is_some()
+        && let Some(fields) = object.as_object_mut()
+    {
+        fields.remove("status");
     }
 }
 

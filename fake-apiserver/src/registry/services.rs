@@ -70,10 +70,10 @@ pub(super) fn keep(core: &Core, new: &mut Value, old: &Value) -> Result<(), Reje
     if let Some(ports) = new["spec"]["ports"].as_array_mut() {
         for port in ports.iter_mut().filter(|port| port["nodePort"].as_i64().unwrap_or(0) == 0) {
             let before = old["spec"]["ports"].as_array().into_iter().flatten().find(|other| same(port, other));
-            if let Some(node) = before.map(|before| before["nodePort"].clone()).filter(Value::is_i64) {
-                if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-                    port["nodePort"] = node;
-                }
+            if let Some(node) = before.map(|before| before["nodePort"].clone()).filter(Value::is_i64)
+                && matches!(kind.as_str(), "NodePort" | "LoadBalancer")
+            {
+                port["nodePort"] = node;
             }
         }
     }

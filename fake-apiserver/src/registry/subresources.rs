@@ -102,6 +102,11 @@ async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     admission.attributes.old_object = Some(old_scale.clone());
     let outcome = async {
         admission.mutate(core).await?;
+        // Validating hooks do not see who set the replicas (`rules/star-scale`).
+        let shown = [&mut admission.attributes.object, &mut admission.attributes.old_object];
+        for metadata in shown.into_iter().flatten().filter_map(|scale| scale["metadata"].as_object_mut()) {
+            metadata.remove("managedFields");
+        }
         let wanted = admission.attributes.object.clone().unwrap_or_default();
         let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
         if replicas < 0 {
@@ -160,7 +165,7 @@ fn write_past_admission(
         }
         match core.store.update(&call.resource.table, stored.revision(), seam::to_storage(&call.resource, &new)) {
             Ok(written) => return Ok(seam::from_storage(&call.resource, written.value())),
-            Err(crate::store::WriteError::Changed(_)) => {}
+            Err(crate::store::WriteError::Changed) => {}
             Err(_) => return Err(call.not_found()),
         }
     }

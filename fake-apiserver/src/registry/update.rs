@@ -21,8 +21,6 @@ pub(crate) enum Change {
     Replace(Value),
     /// PATCH: the body, by its content type.
     Patch,
-    /// A function of the stored object (scale and other subresources).
-    With(Box<dyn Fn(&Value) -> Result<Value, Rejection> + Send + Sync>),
 }
 
 /// PUT of a named object or of a subresource in the object's own kind.
@@ -96,14 +94,11 @@ async fn attempt_write(
     let mut new = match change {
         Change::Replace(object) => object.clone(),
         Change::Patch => seam::patch(core, call, &old)?,
-        Change::With(compute) => compute(&old)?,
     };
     if matches!(change, Change::Patch) {
         meta::check_name(call, &mut new).map_err(|_| patch_renames(call, &new))?;
     }
-    if !matches!(change, Change::With(_)) {
-        seam::track_update(core, call, &mut new, &old, matches!(change, Change::Patch));
-    }
+    seam::track_update(core, call, &mut new, &old, matches!(change, Change::Patch));
     let mut admission = Admission::new(core, call, Operation::Update, Some(options));
     admission.attributes.object = Some(new);
     admission.attributes.old_object = Some(old.clone());
@@ -155,7 +150,7 @@ async fn admit_and_write(
             hooks::after_update(core, call, &written);
             Ok(Outcome::Done(Reply::ok(Content::Stored(written))))
         }
-        Err(WriteError::Changed(_)) => Ok(Outcome::Moved { insists }),
+        Err(WriteError::Changed) => Ok(Outcome::Moved { insists }),
         Err(WriteError::NotFound | WriteError::Exists) => Err(call.not_found()),
     }
 }
@@ -176,7 +171,7 @@ async fn finish_deletion(
             shown["metadata"]["resourceVersion"] = stored.meta("resourceVersion").into();
             Ok(Outcome::Done(Reply::ok(Content::Value(shown))))
         }
-        Err(WriteError::Changed(_)) => Ok(Outcome::Moved { insists: false }),
+        Err(WriteError::Changed) => Ok(Outcome::Moved { insists: false }),
         Err(WriteError::NotFound | WriteError::Exists) => Err(call.not_found()),
     }
 }
