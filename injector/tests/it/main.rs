@@ -1,5 +1,13 @@
 //! The injector from outside: over TLS, as a command, and in process over Istio's recorded answers.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests: a failure is to end the test"
+)]
+
 mod cli;
 mod conformance;
 mod equal;
