@@ -94,7 +94,7 @@ impl Controller for EndpointSlices {
     const WORKERS: usize = 5;
 
     fn follows(&self) -> &'static [&'static Kind] {
-        &[&kinds::SERVICE, &kinds::POD, &kinds::ENDPOINT_SLICE]
+        &[&kinds::SERVICE, &kinds::POD, &kinds::ENDPOINT_SLICE, &kinds::NODE]
     }
 
     fn observe(&self, kind: &'static Kind, change: &Change<'_>, queue: &Queue) {
@@ -104,6 +104,12 @@ impl Controller for EndpointSlices {
         if kind == SLICE {
             if let Some(owner) = controller_key(change.object.value(), SERVICE) {
                 queue.add(owner);
+            }
+            return;
+        }
+        if *kind == kinds::NODE {
+            if change.deleted || change.previous.is_none() {
+                self.context.cache.list(SERVICE, "").iter().for_each(|service| queue.add(service.key()));
             }
             return;
         }
@@ -124,7 +130,12 @@ impl Controller for EndpointSlices {
             return Ok(());
         }
         let mut pods = cache.list(&kinds::POD, stored.namespace());
-        pods.retain(|pod| selects(selector, pod.value()));
+        // A pod on a node that is not known is left out until it is (`controllers/service-endpoints`).
+        let placed = |pod: &Value| match text(pod, "/spec/nodeName") {
+            "" => false,
+            node => cache.get(&kinds::NODE, "", node).is_some(),
+        };
+        pods.retain(|pod| selects(selector, pod.value()) && placed(pod.value()));
         let (endpoints, ports) = contents(service, &pods);
         let mine = cache.owned(SLICE, uid(service)).into_iter().next();
         if let Some(slice) = mine {

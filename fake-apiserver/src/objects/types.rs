@@ -181,7 +181,9 @@ const NULL_TIMES: [&str; 14] = [
     "lastTimestamp",
 ];
 /// Lists that the API reference calls optional and that are null when unset.
-const NULL_LISTS: [(&str, &str); 4] = [
+const NULL_LISTS: [(&str, &str); 6] = [
+    ("EndpointSlice", "endpoints"),
+    ("EndpointSlice", "ports"),
     ("Role", "rules"),
     ("ClusterRole", "rules"),
     ("HorizontalPodAutoscalerStatus", "currentMetrics"),
