@@ -43,11 +43,17 @@ pub(super) fn allocate(core: &Core, service: &mut Value) -> Result<(), Rejection
     };
     service["spec"]["clusterIP"] = address.as_str().into();
     service["spec"]["clusterIPs"] = json!([address]);
+    // Headless without a selector: the addresses are somebody else's, of either family (`service-ref/headless`).
+    let selects = service["spec"]["selector"].as_object().is_some_and(|selector| !selector.is_empty());
+    let (families, policy) = match text(&service["spec"], "clusterIP") == "None" && !selects {
+        true => (json!(["IPv4", "IPv6"]), "RequireDualStack"),
+        false => (json!(["IPv4"]), "SingleStack"),
+    };
     if service["spec"]["ipFamilies"].is_null() {
-        service["spec"]["ipFamilies"] = json!(["IPv4"]);
+        service["spec"]["ipFamilies"] = families;
     }
     if service["spec"]["ipFamilyPolicy"].is_null() {
-        service["spec"]["ipFamilyPolicy"] = "SingleStack".into();
+        service["spec"]["ipFamilyPolicy"] = policy.into();
     }
     node_ports(core, service, &kind);
     Ok(())
