@@ -4,7 +4,7 @@
 //!   main ──► run ────► scenario     YAML: a cluster, steps, expectations
 //!     │        │
 //!     │        └─────► cluster ───► fake-apiserver ───► injector, or any webhook
-//!     └────► replay ──────┘   └───► report              text for people, JSON for machines
+//!     └────► replay ──────┘◄─────── report              text for people, JSON for machines
 //!              └──► https ────────────────────────────► a webhook, straight
 //! ```
 //!

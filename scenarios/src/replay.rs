@@ -8,6 +8,7 @@
 
 mod admission;
 mod direct;
+mod replayed;
 mod source;
 mod target;
 #[cfg(test)]
@@ -21,10 +22,9 @@ use tokio::time::Instant;
 
 pub use admission::{Admission, Meta, MetaError, Place, SetupError};
 pub use direct::{Direct, injector_path};
+pub use replayed::{Counts, Replayed};
 pub use source::{Log, Problem};
 pub use target::{Subject, Target, Verdict, Worker};
-
-use crate::report::Replayed;
 
 /// How to replay.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use crate::boxed;
 use crate::cluster::{Fake, Setup};
 use crate::hook::Certificate;
 use crate::https::{Endpoint, Trust};
+use crate::replay::Replayed;
 use crate::replay::{Admission, Direct, Log, Meta, Options, Place, Target, replay};
-use crate::report::Replayed;
 
 /// The service that the injector in this process has a certificate for when none is called for.
 const INJECTOR: (&str, &str) = ("istio-system", "istiod");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::replayed::{Counts, Replayed};
+use crate::replay::{Counts, Replayed};
 
 /// Reasons that are listed; the rest is summed up.
 const LISTED: usize = 12;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::replay::{Problem, Subject, Verdict};
+use super::{Problem, Subject, Verdict};
 
 /// Different reasons (or messages) that are counted apart; what comes after is counted as "other".
 const REASONS: usize = 200;
