@@ -17,7 +17,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::review::{Outcome, Reviewed};
+use crate::outcome::{Outcome, Reviewed};
 
 use cut::Cut;
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::mesh;
 use crate::mesh::resources::ProxyConfigs;
-use crate::template::{Shape, Value};
+use crate::value::{Shape, Value};
 
 /// Everything that one rendering needs, borrowed from the pod and from the injector.
 #[derive(Debug)]

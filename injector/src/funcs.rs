@@ -16,7 +16,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::template::Value;
+use crate::value::Value;
 
 /// What functions may know beside their arguments.
 #[derive(Clone, Copy)]
@@ -164,13 +164,13 @@ fn map<'a>(args: &[Value<'a>], n: usize) -> Result<BTreeMap<String, Value<'a>>, 
 fn empty(value: &Value<'_>) -> bool {
     match value {
         Value::Struct(Some(_), _) | Value::Fields(_) | Value::Enum(_) => false,
-        other => !crate::template::value::truth(other),
+        other => !crate::value::truth(other),
     }
 }
 
 /// Sprig's way to a string for any value: strings as they are, the rest as `%v`.
 fn strval(value: &Value<'_>) -> String {
-    crate::template::format::sprint(value)
+    crate::value::format::sprint(value)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ mod typed;
 
 use serde_json::{Map, Value};
 
-use crate::injector::{Error, Injector, Owner};
+use crate::engine::{Error, Owner};
+use crate::injector::Injector;
 
 /// A document after injection.
 #[derive(Debug, Clone, PartialEq)]

@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{self, Era, Parts};
 use crate::decide::{Decision, Reason, RuleLine};
-use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest, Printed};
+use crate::engine::{Engine, Error, Injected, Offline, Owner, PodRequest, Printed};
 use crate::mesh::shape::Message;
 use crate::template::Template;
 

@@ -3,9 +3,14 @@
 //! The library is pure: bytes and configuration in, bytes and a decision out; no clock, no I/O, no globals.
 //!
 //! ```text
-//! review ──► decide ──► template ──► overlay ──► postprocess ──► patch
-//!               │           │
-//!            config      data, funcs, mesh
+//! cli, serve ──► review, kube, lint ──► injector ──► modern, legacy ──► engine, config
+//!                         │                │                             (shared types)
+//!                      outcome ◄── cache ◄─┘
+//!
+//! modern:  decide ──► validate ──► data ──► template ──► overlay ──► postprocess ──► patch
+//! legacy:  decide ─────────────────────────► template ─────────────────────────────► patch
+//!
+//! template ──► funcs ──► value ──► mesh
 //! ```
 
 pub mod boxed;
@@ -14,6 +19,7 @@ pub mod cli;
 pub mod config;
 mod data;
 pub mod decide;
+mod engine;
 pub mod funcs;
 mod injector;
 pub mod iptables;
@@ -22,6 +28,7 @@ mod legacy;
 pub mod lint;
 pub mod mesh;
 mod modern;
+mod outcome;
 mod overlay;
 pub mod patch;
 mod pod;
@@ -32,6 +39,8 @@ pub mod serve;
 mod status;
 pub mod template;
 mod validate;
+pub mod value;
 
-pub use injector::{Error, Examined, Injected, Injector, Printed};
-pub use review::{Outcome, Reviewed};
+pub use engine::{Error, Injected, Printed};
+pub use injector::{Examined, Injector};
+pub use outcome::{Outcome, Reviewed};

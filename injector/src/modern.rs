@@ -12,7 +12,7 @@ use crate::config::{self, Environment, Parts};
 use crate::data::cluster::Cluster;
 use crate::decide::Decision;
 use crate::decide::rules::{Rules, Subject, Verdict};
-use crate::injector::{Engine, Error, Injected, Offline, Owner, PodRequest};
+use crate::engine::{Engine, Error, Injected, Offline, Owner, PodRequest};
 use crate::mesh;
 use crate::mesh::resources::ProxyConfigs;
 use crate::patch::diff::diff;

@@ -4,7 +4,7 @@ use apimachinery::schema::{self, Kind, Type};
 use apimachinery::{merge, yaml};
 use serde_json::{Map, Value};
 
-use crate::injector::Error;
+use crate::engine::Error;
 
 /// Parses a template's output: YAML, checked against the pod's schema, fields that pods do not have left out.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value, Error> {

@@ -6,7 +6,7 @@ pub(crate) mod probes;
 
 use serde_json::{Map, Value};
 
-use crate::injector::Error;
+use crate::engine::Error;
 use crate::pod;
 use crate::status;
 
@@ -69,15 +69,6 @@ fn hold_application(settings: &Settings<'_>) -> bool {
     let set = |v: Option<&Value>| v.and_then(Value::as_bool).unwrap_or(false);
     set(settings.proxy_config.get("holdApplicationUntilProxyStarts"))
         || set(settings.values.pointer("/global/proxy/holdApplicationUntilProxyStarts"))
-}
-
-/// Go's `strconv.ParseBool`.
-pub(crate) fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 /// The port of the agent's status server.

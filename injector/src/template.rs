@@ -9,15 +9,8 @@
 mod comments;
 mod compile;
 mod exec;
-pub mod format;
-pub mod value;
-
-pub use value::{Shape, Value};
-
 use crate::funcs::Context;
-
-/// Bytes one rendering may print; far above any pod (an apiserver refuses objects over 3 MiB).
-pub const MAX_OUTPUT: usize = 4 << 20;
+pub use crate::value::{self, MAX_OUTPUT, Shape, Value, format};
 
 /// Why a template was refused at load or failed on a pod.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

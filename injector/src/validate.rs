@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::data::{PROXY_CONFIG, annotated_config};
-use crate::postprocess::parse_bool;
+use crate::pod::parse_bool;
 
 type Check = fn(&str) -> Result<(), String>;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::template::{Value as View, format};
+use crate::value::{Value as View, format};
 
 /// Image types that may stand at the end of a tag.
 const TYPES: [&str; 2] = ["distroless", "debug"];

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{Body, Context, Function, MANY, any, string};
-use crate::template::value::truth;
-use crate::template::{Value, format};
+use crate::value::truth;
+use crate::value::{Value, format};
 
 pub(super) static TABLE: &[Function] = &[
     Function { name: "and", min: 1, max: MANY, body: Body::And },

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Context, Function, MANY, any, empty, int, list, map, string, strval};
-use crate::template::Value;
-use crate::template::value::truth;
+use crate::value::Value;
+use crate::value::truth;
 
 type Out<'a> = Result<Value<'a>, String>;
 

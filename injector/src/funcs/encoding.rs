@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::{Context, Function, any, map, string, strval};
-use crate::template::Value;
-use crate::template::format::go_float;
+use crate::value::Value;
+use crate::value::format::go_float;
 
 type Out<'a> = Result<Value<'a>, String>;
 

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use super::encoding::{escape_html, go_duration, go_json, without_nulls};
 use super::{Context, Function, MANY, any, empty, int, list, map, otel, string, strval};
 use crate::mesh;
-use crate::template::value::Shape;
-use crate::template::{Value, format};
+use crate::value::Shape;
+use crate::value::{Value, format};
 
 type Out<'a> = Result<Value<'a>, String>;
 

@@ -1,7 +1,7 @@
 //! Sprig's arithmetic.
 
 use super::{Context, Function, MANY, any, strval};
-use crate::template::Value;
+use crate::value::Value;
 
 type Out<'a> = Result<Value<'a>, String>;
 

@@ -2,7 +2,7 @@
 
 use super::istio::text_of;
 use super::{Context, any, list, map, string};
-use crate::template::Value;
+use crate::value::Value;
 
 /// OpenTelemetry resource attributes of a pod, if a provider of the mesh configuration asks for the semantic conventions.
 ///

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::{Context, Function, string};
-use crate::template::Value;
+use crate::value::Value;
 
 pub(super) static TABLE: &[Function] =
     &[Function::new("semver", 1, 1, semver), Function::new("semverCompare", 2, 2, semver_compare)];

@@ -3,8 +3,8 @@
 use regex::Regex;
 
 use super::{Context, Function, MANY, any, int, string, strval};
-use crate::template::Value;
-use crate::template::format::quote;
+use crate::value::Value;
+use crate::value::format::quote;
 
 /// A function of one string to one string.
 macro_rules! one {
@@ -65,7 +65,7 @@ pub(super) static TABLE: &[Function] = &[
     Function::new("abbrevboth", 3, 3, |_, a| Ok(Value::owned(abbreviate(int(a, 0)?, int(a, 1)?, string(a, 2)?)))),
     Function::new("repeat", 2, 2, |_, a| {
         let (n, s) = (usize::try_from(int(a, 0)?).map_err(|_| "negative count")?, string(a, 1)?);
-        if n.saturating_mul(s.len()) > crate::template::MAX_OUTPUT {
+        if n.saturating_mul(s.len()) > crate::value::MAX_OUTPUT {
             return Err("the result is too long".to_owned());
         }
         Ok(Value::owned(s.repeat(n)))

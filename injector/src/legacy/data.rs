@@ -7,10 +7,11 @@ use apimachinery::schema::{self, Type};
 use serde_json::{Value as Json, json};
 
 use super::{Generation, Legacy, annotations_of, list, shape};
+use crate::engine::{Error, Owner};
 use crate::funcs::Context;
-use crate::injector::{Error, Owner};
 use crate::mesh::{canonical, lay_over};
-use crate::template::{self, Shape, Template, Value};
+use crate::template::{self, Template};
+use crate::value::{Shape, Value};
 
 /// The owner of a pod as the templates know it: `.TypeMeta` and `.DeploymentMeta`.
 #[derive(Debug, Clone)]

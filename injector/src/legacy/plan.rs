@@ -6,7 +6,7 @@ use super::data::Workload;
 use super::rendered::Rendered;
 use super::status::{self, Previous, Status};
 use super::{Generation, Legacy, PROXY, annotations_of, defaults, list, name, probes, quantity};
-use crate::injector::Error;
+use crate::engine::Error;
 use crate::patch::{Operation, escape};
 
 /// What the patch is for.

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::config::Settings;
-use crate::injector::Owner;
+use crate::engine::Owner;
 use crate::{Injected, Injector};
 
 const V1_0: &str = r#"

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Modern, path};
 use crate::data::{self, Ids, PROXY_CONFIG, TemplateData, image, owner};
+use crate::engine::{Error, Printed};
 use crate::funcs::Context;
-use crate::injector::{Error, Printed};
 use crate::overlay;
 use crate::pod::{self, INIT, PROXY, VALIDATION};
 use crate::postprocess::{self, order};

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{parse_bool, status_port};
-use crate::injector::Error;
-use crate::pod;
+use super::status_port;
+use crate::engine::Error;
+use crate::pod::{self, parse_bool};
 
 /// Ports of the proxy and the agent, which cannot be the application's.
 const RESERVED: [(i64, &str); 9] = [

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Settings, parse_bool, status_port};
-use crate::pod::{self, PROXY};
+use super::{Settings, status_port};
+use crate::pod::{self, PROXY, parse_bool};
 
 /// The variable that tells the agent what to probe.
 const PROBERS: &str = "ISTIO_KUBE_APP_PROBERS";

@@ -1,9 +1,9 @@
 //! Executes a compiled template.
 
+use super::Error;
 use super::compile::{Call, Command, Expr, Node, Path, Pipe, Program, Range, Target};
-use super::value::{Value, truth};
-use super::{Error, MAX_OUTPUT, format};
 use crate::funcs::{Body, Context};
+use crate::value::{MAX_OUTPUT, Value, format, truth};
 
 /// Steps (nodes visited and loop rounds) of one rendering; a render stays in the order of a second at most.
 const MAX_STEPS: usize = 4_000_000;

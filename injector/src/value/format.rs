@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
-use super::value::Value;
+use super::Value;
 
 /// What an action prints: `%v`, but `<no value>` for nil.
 pub fn print(out: &mut String, value: &Value<'_>) {

@@ -1,4 +1,6 @@
-//! What templates compute with: views of the pod, of free-form values and of the mesh configuration, and new values.
+//! What templates compute with: views of the pod, of free-form values and of the mesh configuration, and new values; and how Go prints them.
+
+pub mod format;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,6 +12,9 @@ use apimachinery::schema;
 use serde_json::{Map, Value as Json};
 
 use crate::mesh::shape::{Kind as ProtoKind, Message};
+
+/// Bytes one rendering may print; far above any pod (an apiserver refuses objects over 3 MiB).
+pub const MAX_OUTPUT: usize = 4 << 20;
 
 /// A template's value. Cloning never copies a pod.
 #[derive(Debug, Clone)]
@@ -186,7 +191,7 @@ impl<'a> Value<'a> {
             Self::List(items) => numbered(items.iter().cloned()),
             Self::Map(map) => map.borrow().iter().map(|(k, v)| (Self::owned(k), v.clone())).collect(),
             Self::Int(n) if *n <= 1_000_000 => numbered((0..*n).map(Self::Int)),
-            other => return Err(format!("range can't iterate over {}", super::format::sprint(other))),
+            other => return Err(format!("range can't iterate over {}", format::sprint(other))),
         })
     }
 
