@@ -1,4 +1,5 @@
 //! A webhook written in another language, unmodified, called by the `fake-apiserver` binary.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

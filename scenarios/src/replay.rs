@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub use admission::{Admission, Meta, MetaError, Place, SetupError};
 pub use direct::{Direct, injector_path};
 pub use replayed::{Counts, Replayed};
-pub use source::{Log, Problem};
+pub use source::{Log, OpenError, Problem};
 pub use target::{Subject, Target, Verdict, Worker};
 
 /// How to replay.
@@ -53,7 +53,7 @@ pub async fn replay(
     target: Arc<dyn Target>,
     options: &Options,
     progress: impl Fn(u64) + Send,
-) -> Result<Replayed, source::OpenError> {
+) -> Result<Replayed, OpenError> {
     for log in logs {
         log.check()?;
     }

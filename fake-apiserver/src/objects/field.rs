@@ -89,15 +89,13 @@ pub(crate) enum ErrorType {
     TooLong,
     /// `Too many: <value>`
     TooMany,
-    /// `Invalid value: <value>` of a wrong JSON type
-    TypeInvalid,
 }
 
 impl ErrorType {
     const fn text(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Duplicate => "Duplicate value",
             Self::NotFound => "Not found",
@@ -117,7 +115,6 @@ impl ErrorType {
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
-            Self::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 }
