@@ -18,10 +18,12 @@ use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
 use crate::auth::{Authority, Identity, kubeconfig};
 use crate::controllers::{self, Controllers};
-use crate::core::{Core, Shared, bootstrap};
+use crate::core::{Core, Shared};
 use crate::http::{Listener, Peer, bind, handle};
+use crate::kinds::Registry;
 use crate::random::Random;
-use crate::registry::{Registry, internal};
+use crate::registry::bootstrap;
+use crate::registry::internal;
 use crate::store::{DEFAULT_HISTORY, Store};
 use crate::trace::{Log, Requests, followed};
 

@@ -1,9 +1,5 @@
 //! One cluster: everything that a request needs, shared by all of them.
 
-mod admission_view;
-pub(crate) mod bootstrap;
-pub(crate) mod namespaces;
-
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -14,8 +10,8 @@ use crate::admission::Chain;
 use crate::auth::Authority;
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
+use crate::kinds::Registry;
 use crate::random::Random;
-use crate::registry::Registry;
 use crate::store::Store;
 use crate::trace::Log;
 

@@ -10,9 +10,9 @@ use http::{HeaderMap, Method, Response};
 use serde_json::{Map, Value, json};
 
 use crate::core::Core;
-use crate::http::query::Query;
-use crate::http::respond::{self, Body};
-use crate::registry::{GroupVersion, Kinds, Resource};
+use crate::kinds::{GroupVersion, Kinds, Resource};
+use crate::request::query::Query;
+use crate::respond::{self, Body};
 
 /// What `/version` says (`api-basics/get-version`).
 pub(crate) fn version() -> Value {
@@ -123,7 +123,7 @@ fn group_of(kinds: &Kinds, group: &str) -> Option<Value> {
     Some(json!({"name": group, "versions": versions, "preferredVersion": preferred}))
 }
 
-fn verbs(verbs: &[crate::registry::Verb]) -> Vec<&'static str> {
+fn verbs(verbs: &[crate::kinds::Verb]) -> Vec<&'static str> {
     verbs.iter().map(|verb| verb.as_str()).collect()
 }
 
@@ -149,7 +149,7 @@ fn resources(served: &GroupVersion) -> Value {
             all.push(Value::Object(entry));
         }
     }
-    let group_version = crate::registry::api_version(&served.group, &served.version);
+    let group_version = crate::kinds::api_version(&served.group, &served.version);
     let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": all});
     if !served.group.is_empty() {
         list["apiVersion"] = "v1".into();

@@ -2,11 +2,8 @@
 
 mod handler;
 mod negotiate;
-pub(crate) mod path;
-pub(crate) mod query;
-pub(crate) mod respond;
 mod serve;
+mod show;
 
 pub(crate) use handler::{Peer, handle, local_user};
-pub(crate) use respond::partial;
 pub(crate) use serve::{Listener, bind};

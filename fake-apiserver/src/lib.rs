@@ -1,9 +1,12 @@
 //! A kube-apiserver in a process, for trying admission webhooks.
 //!
 //! ```text
-//! http ──► registry ──► admission ──► (webhooks)
-//!              │  └───► objects      decoding, defaults, validation, managed fields, patches: pure functions
-//!              └──────► store        objects, resourceVersions, watch history
+//! http ──► access          who asks, and may they
+//!   ├────► discovery       what is served: APIs, schemas, health
+//!   └────► registry ──► admission ──► (webhooks)
+//!              │  └───► objects       decoding, defaults, validation, managed fields, patches: pure functions
+//!              └──────► core ──► kinds, store, auth: the state of a cluster
+//! controllers ──► registry            ordinary clients, in the same process
 //! ```
 //!
 //! A cluster is a value; clients reach it over TLS with its kubeconfig:
@@ -25,6 +28,7 @@
 //! # }
 //! ```
 
+mod access;
 pub mod admission;
 mod auth;
 mod builder;
@@ -33,10 +37,14 @@ mod core;
 mod discovery;
 mod error;
 mod http;
+mod kinds;
 #[allow(dead_code, reason = "the verbs that use it land next")]
 mod objects;
 mod random;
+mod refusal;
 mod registry;
+mod request;
+mod respond;
 mod store;
 mod table;
 mod time;

@@ -1,169 +1,37 @@
-//! What the server serves: one table of kinds, and what the verbs do with them.
-//!
-//! `kinds.txt` has a row per resource and subresource; adding a kind is adding a row. Custom resource definitions add rows at
-//! run time. Behaviour that only one kind has is a hook named after it.
+//! What the verbs do with the kinds of the table. Behaviour that only one kind has is a hook named after it.
 
+mod admission_view;
 mod admit;
+pub(crate) mod bootstrap;
 pub(crate) mod call;
 pub(crate) mod convert;
 mod crds;
 pub(crate) mod create;
 mod delete;
-pub(crate) mod errors;
 mod eviction;
 mod hooks;
 pub(crate) mod internal;
 mod meta;
+pub(crate) mod namespaces;
 mod patch;
 mod read;
-mod resource;
 mod reviews;
 pub(crate) mod seam;
 mod selectors;
 mod services;
 mod structural;
 mod subresources;
-#[cfg(test)]
-mod tests;
 mod update;
 pub(crate) mod watch;
-
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use http::Method;
 
 use crate::admission::Rejection;
 use crate::core::Shared;
-use crate::http::path::RequestInfo;
+use crate::kinds::{Gvk, PrinterColumn, Resource, Subresource, Verb, qualified};
+use crate::refusal;
+use crate::request::path::RequestInfo;
 use call::{Call, Content, Reply};
-pub(crate) use resource::{Gvk, PrinterColumn, Resource, Subresource, Verb, api_version, qualified};
-
-const KINDS: &str = include_str!("registry/kinds.txt");
-
-/// The table of kinds.
-pub(crate) struct Registry {
-    inner: RwLock<Arc<Kinds>>,
-}
-
-/// One state of the table; it is replaced as a whole when a custom resource definition comes or goes.
-#[derive(Clone, Default)]
-pub(crate) struct Kinds {
-    /// Group versions in the order of discovery, each with its resources in the order of discovery.
-    pub(crate) group_versions: Vec<GroupVersion>,
-    index: BTreeMap<String, Arc<Resource>>,
-}
-
-/// The resources of one group version.
-#[derive(Clone)]
-pub(crate) struct GroupVersion {
-    pub(crate) group: Arc<str>,
-    pub(crate) version: Arc<str>,
-    pub(crate) resources: Vec<Arc<Resource>>,
-}
-
-impl Registry {
-    /// The kinds of a v1.36 cluster.
-    pub(crate) fn new() -> Registry {
-        Registry { inner: RwLock::new(Arc::new(Kinds::parse(KINDS))) }
-    }
-
-    /// The table as it is now.
-    pub(crate) fn kinds(&self) -> Arc<Kinds> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes the table; readers keep the state that they hold.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Kinds)) {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut inner));
-    }
-
-    /// The resource at `/apis/{group}/{version}/…/{resource}`.
-    pub(crate) fn find(&self, group: &str, version: &str, resource: &str) -> Option<Arc<Resource>> {
-        self.kinds().find(group, version, resource)
-    }
-}
-
-impl Kinds {
-    /// Reads the table; a row that is not whole is left out (a test makes sure that there is none).
-    fn parse(text: &str) -> Kinds {
-        let mut kinds = Kinds::default();
-        let mut subresources: Vec<(String, Subresource)> = Vec::new();
-        let mut resources: Vec<Resource> = Vec::new();
-        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            match resource::parse(line) {
-                Some(resource::Row::Resource(resource)) => resources.push(resource),
-                Some(resource::Row::Subresource(of, subresource)) => subresources.push((of, subresource)),
-                None => {}
-            }
-        }
-        for mut resource in resources {
-            let path = resource.gvr().to_string();
-            resource.subresources =
-                subresources.extract_if(.., |(of, _)| *of == path).map(|(_, subresource)| subresource).collect();
-            kinds.add(resource);
-        }
-        kinds
-    }
-
-    /// Adds or replaces a resource.
-    pub(crate) fn add(&mut self, resource: Resource) {
-        let resource = Arc::new(resource);
-        let gvr = resource.gvr();
-        let existing =
-            self.group_versions.iter().position(|served| served.group == gvr.group && served.version == gvr.version);
-        let at = existing.unwrap_or_else(|| {
-            self.group_versions.push(GroupVersion {
-                group: gvr.group.clone(),
-                version: gvr.version.clone(),
-                resources: Vec::new(),
-            });
-            self.group_versions.len() - 1
-        });
-        let served = &mut self.group_versions[at].resources;
-        match served.iter_mut().find(|other| other.plural == resource.plural) {
-            Some(other) => *other = resource.clone(),
-            None => served.push(resource.clone()),
-        }
-        self.index.insert(gvr.to_string(), resource);
-    }
-
-    /// Removes a resource in all versions.
-    pub(crate) fn remove(&mut self, group: &str, plural: &str) {
-        for served in self.group_versions.iter_mut().filter(|served| &*served.group == group) {
-            served.resources.retain(|resource| &*resource.plural != plural);
-        }
-        self.group_versions.retain(|served| !served.resources.is_empty());
-        self.index.retain(|_, resource| &*resource.gvk.group != group || &*resource.plural != plural);
-    }
-
-    /// The resource of that group, version and plural name.
-    pub(crate) fn find(&self, group: &str, version: &str, resource: &str) -> Option<Arc<Resource>> {
-        self.index.get(&resource::path(group, version, resource)).cloned()
-    }
-
-    /// The resource that serves a kind.
-    pub(crate) fn find_kind(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Resource>> {
-        let served = self.group_version(group, version)?;
-        served.resources.iter().find(|resource| &*resource.gvk.kind == kind).cloned()
-    }
-
-    /// Everything served in a group version.
-    pub(crate) fn group_version(&self, group: &str, version: &str) -> Option<&GroupVersion> {
-        self.group_versions.iter().find(|served| &*served.group == group && &*served.version == version)
-    }
-
-    /// Every resource, in the order of discovery.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.group_versions.iter().flat_map(|served| &served.resources)
-    }
-
-    /// All versions in which the same objects are served (`horizontalpodautoscalers` v1 and v2, `events` of both groups).
-    pub(crate) fn same_storage<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Arc<Resource>> {
-        self.all().filter(move |resource| &*resource.table == table)
-    }
-}
 
 /// Whether the resource or subresource has the verb that method and path ask for.
 pub(crate) fn is_served(call: &Call, info: &RequestInfo, method: &Method) -> bool {
@@ -211,7 +79,7 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
             (true, "get") => read::get(core, call),
             (true, "update") => update::update(core, call).await,
             (true, "patch") => patch::patch(core, call).await,
-            _ => Err(errors::method_not_allowed()),
+            _ => Err(refusal::method_not_allowed()),
         };
     }
     match call.verb {
@@ -224,7 +92,7 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
         "patch" => patch::patch(core, call).await,
         "delete" => delete::delete(core, call).await,
         "deletecollection" => delete::delete_collection(core, call).await,
-        _ => Err(errors::method_not_allowed()),
+        _ => Err(refusal::method_not_allowed()),
     }
 }
 

@@ -10,8 +10,7 @@ use apimachinery::clock::Timestamp;
 use serde_json::{Value, json};
 
 use crate::admission::Rejection;
-use crate::http::partial;
-use crate::registry::Resource;
+use crate::kinds::Resource;
 
 static COLUMNS: LazyLock<HashMap<String, Arc<Value>>> = LazyLock::new(|| {
     serde_json::from_str::<HashMap<String, Value>>(include_str!("table/columns.json"))
@@ -88,4 +87,10 @@ pub(crate) fn description(column: &str) -> &'static str {
     let columns = COLUMNS.get("/v1/configmaps").and_then(|columns| columns.as_array());
     let found = columns.and_then(|columns| columns.iter().find(|definition| definition["name"] == column));
     found.and_then(|definition| definition["description"].as_str()).unwrap_or_default()
+}
+
+/// `PartialObjectMetadata` of an object.
+pub(crate) fn partial(object: &Value, version: &str) -> Value {
+    let metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    json!({"kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata})
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::admission::UserInfo;
-use crate::core::Core;
+use crate::store::Store;
 
 /// Who decides what users may do. Members of `system:masters`, and so the user of the generated kubeconfig, may do
 /// everything in either mode.
@@ -41,11 +41,11 @@ pub(crate) enum Decision {
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Looks for a binding of the user to a role with a rule for the query.
-pub(crate) fn decide(core: &Core, user: &UserInfo, query: &Query<'_>) -> Decision {
-    for binding in core.store.list("clusterrolebindings.rbac.authorization.k8s.io", "").0 {
+pub(crate) fn decide(store: &Store, user: &UserInfo, query: &Query<'_>) -> Decision {
+    for binding in store.list("clusterrolebindings.rbac.authorization.k8s.io", "").0 {
         if let Some(subject) = subject(binding.value(), user, "") {
             let role = &binding.value()["roleRef"]["name"];
-            if grants(core, "ClusterRole", role.as_str().unwrap_or_default(), "", query) {
+            if grants(store, "ClusterRole", role.as_str().unwrap_or_default(), "", query) {
                 let role = role.as_str().unwrap_or_default();
                 return Decision::Allowed(format!(
                     "RBAC: allowed by ClusterRoleBinding {:?} of ClusterRole {role:?} to {subject}",
@@ -57,11 +57,11 @@ pub(crate) fn decide(core: &Core, user: &UserInfo, query: &Query<'_>) -> Decisio
     if query.namespace.is_empty() {
         return Decision::NoOpinion;
     }
-    for binding in core.store.list("rolebindings.rbac.authorization.k8s.io", query.namespace).0 {
+    for binding in store.list("rolebindings.rbac.authorization.k8s.io", query.namespace).0 {
         if let Some(subject) = subject(binding.value(), user, query.namespace) {
             let reference = &binding.value()["roleRef"];
             let text = |field: &str| reference[field].as_str().unwrap_or_default();
-            if grants(core, text("kind"), text("name"), query.namespace, query) {
+            if grants(store, text("kind"), text("name"), query.namespace, query) {
                 return Decision::Allowed(format!(
                     "RBAC: allowed by RoleBinding \"{}/{}\" of {} {:?} to {subject}",
                     binding.name(),
@@ -93,10 +93,10 @@ fn subject(binding: &Value, user: &UserInfo, namespace: &str) -> Option<String> 
     })
 }
 
-fn grants(core: &Core, kind: &str, name: &str, namespace: &str, query: &Query<'_>) -> bool {
+fn grants(store: &Store, kind: &str, name: &str, namespace: &str, query: &Query<'_>) -> bool {
     let role = match kind {
-        "ClusterRole" => core.store.get(&format!("clusterroles.{GROUP}"), "", name),
-        _ => core.store.get(&format!("roles.{GROUP}"), namespace, name),
+        "ClusterRole" => store.get(&format!("clusterroles.{GROUP}"), "", name),
+        _ => store.get(&format!("roles.{GROUP}"), namespace, name),
     };
     let rules = role.as_ref().and_then(|role| role.value()["rules"].as_array());
     rules.is_some_and(|rules| rules.iter().any(|rule| covers(rule, query)))

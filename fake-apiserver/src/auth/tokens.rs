@@ -8,10 +8,12 @@ use rcgen::{KeyPair, PublicKeyData, SigningKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::authenticate::CREDENTIAL_ID;
+use super::CREDENTIAL_ID;
 use crate::Error;
 use crate::admission::UserInfo;
-use crate::core::Core;
+use crate::random::Random;
+use crate::store::Store;
+use apimachinery::clock::Clock;
 
 /// The issuer, and the audience of tokens that are meant for the API itself.
 pub(crate) const ISSUER: &str = "https://kubernetes.default.svc";
@@ -55,7 +57,7 @@ impl Tokens {
     #[expect(clippy::too_many_arguments, reason = "each is a claim of its own")]
     pub(crate) fn issue(
         &self,
-        core: &Core,
+        random: &Random,
         namespace: &str,
         account: (&str, &str),
         audiences: &[String],
@@ -73,7 +75,7 @@ impl Tokens {
             "exp": now.saturating_add(seconds),
             "iat": now,
             "iss": ISSUER,
-            "jti": core.random.uid(),
+            "jti": random.uid(),
             "kubernetes.io": kubernetes,
             "nbf": now,
             "sub": format!("system:serviceaccount:{namespace}:{name}"),
@@ -85,10 +87,16 @@ impl Tokens {
     }
 
     /// Whom a token stands for. The error is the text that a TokenReview shows.
-    pub(crate) fn authenticate(&self, core: &Core, token: &str, audiences: &[String]) -> Result<Verified, String> {
+    pub(crate) fn authenticate(
+        &self,
+        store: &Store,
+        clock: Clock,
+        token: &str,
+        audiences: &[String],
+    ) -> Result<Verified, String> {
         const INVALID: &str = "invalid bearer token";
         let claims = self.verify(token).ok_or(INVALID)?;
-        let now = crate::time::seconds(core.clock.now());
+        let now = crate::time::seconds(clock.now());
         if claims["exp"].as_i64().is_none_or(|end| end <= now) {
             return Err(format!("[{INVALID}, service account token has expired]"));
         }
@@ -107,7 +115,7 @@ impl Tokens {
             ));
         }
         let user = self
-            .user(core, &claims)
+            .user(store, &claims)
             .ok_or_else(|| format!("[{INVALID}, service account token has been invalidated]"))?;
         Ok(Verified { user, audiences: matching })
     }
@@ -128,12 +136,12 @@ impl Tokens {
     }
 
     /// The user, if the account and what the token is bound to still exist.
-    fn user(&self, core: &Core, claims: &Value) -> Option<UserInfo> {
+    fn user(&self, store: &Store, claims: &Value) -> Option<UserInfo> {
         let bound = &claims["kubernetes.io"];
         let text = |part: &str, field: &str| bound[part][field].as_str().unwrap_or_default().to_owned();
         let namespace = bound["namespace"].as_str()?;
         let (name, uid) = (text("serviceaccount", "name"), text("serviceaccount", "uid"));
-        let account = core.store.get("serviceaccounts", namespace, &name)?;
+        let account = store.get("serviceaccounts", namespace, &name)?;
         if account.meta("uid") != uid {
             return None;
         }
@@ -144,7 +152,7 @@ impl Tokens {
             [("pod", "pods", namespace), ("secret", "secrets", namespace), ("node", "nodes", "")]
         {
             if bound[part].is_object() {
-                let object = core.store.get(table, within, &text(part, "name"))?;
+                let object = store.get(table, within, &text(part, "name"))?;
                 if object.meta("uid") != text(part, "uid") {
                     return None;
                 }

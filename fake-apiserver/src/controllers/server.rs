@@ -9,15 +9,16 @@ use tokio::time::{Instant, timeout_at};
 use super::client::{Answer, Api, Call, Refusal, Verb};
 use super::discovery::{Discovery, Served};
 use crate::admission::UserInfo;
-use crate::auth::authenticate::CREDENTIAL_ID;
+use crate::auth::CREDENTIAL_ID;
 use crate::auth::tokens::account_groups;
 use crate::core::Shared;
-use crate::http::path::RequestInfo;
-use crate::http::query::Query;
+use crate::kinds::Kinds;
+use crate::registry;
 use crate::registry::call::{Call as Request, Content};
 use crate::registry::create::put_in_place;
 use crate::registry::internal::CONTROLLER_AGENT;
-use crate::registry::{self, Kinds};
+use crate::request::path::RequestInfo;
+use crate::request::query::Query;
 
 /// Where the controllers' service accounts are.
 const NAMESPACE: &str = "kube-system";
@@ -140,7 +141,7 @@ fn list(kinds: &Kinds) -> Vec<Served> {
     let mut tables = std::collections::BTreeSet::new();
     kinds
         .all()
-        .filter(|resource| resource.is_stored() && resource.verbs.contains(&registry::Verb::Delete))
+        .filter(|resource| resource.is_stored() && resource.verbs.contains(&crate::kinds::Verb::Delete))
         .filter(|resource| tables.insert(resource.table.clone()))
         .map(|resource| Served {
             group: resource.gvk.group.clone(),
@@ -149,7 +150,7 @@ fn list(kinds: &Kinds) -> Vec<Served> {
             resource: resource.plural.clone(),
             table: resource.table.clone(),
             namespaced: resource.namespaced,
-            deletes_collections: resource.verbs.contains(&registry::Verb::DeleteCollection),
+            deletes_collections: resource.verbs.contains(&crate::kinds::Verb::DeleteCollection),
         })
         .collect()
 }

@@ -5,8 +5,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
 use super::{strings, verbs};
-use crate::http::respond::{self, Body};
-use crate::registry::{GroupVersion, Kinds};
+use crate::kinds::{GroupVersion, Kinds};
+use crate::respond::{self, Body};
 
 /// The version of `APIGroupDiscoveryList` that a client asks for, if it does.
 pub(super) fn wanted(accept: &str) -> Option<&'static str> {

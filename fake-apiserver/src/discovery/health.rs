@@ -2,8 +2,8 @@
 
 use http::Response;
 
-use crate::http::query::Query;
-use crate::http::respond::{self, Body};
+use crate::request::query::Query;
+use crate::respond::{self, Body};
 
 /// The checks of `/readyz`, in the order in which the real one prints them.
 const CHECKS: &str = include_str!("checks.txt");

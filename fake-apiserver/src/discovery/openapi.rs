@@ -5,8 +5,8 @@ use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use crate::http::respond::{self, Body};
-use crate::registry::Kinds;
+use crate::kinds::Kinds;
+use crate::respond::{self, Body};
 
 /// Answers below `/openapi`.
 pub(super) fn serve(kinds: &Kinds, rest: &[&str]) -> Response<Body> {

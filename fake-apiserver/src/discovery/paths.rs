@@ -1,6 +1,6 @@
 //! The list of paths at `/`.
 
-use crate::registry::Kinds;
+use crate::kinds::Kinds;
 
 /// Paths that are there whatever resources are served.
 const FIXED: &str = include_str!("paths.txt");

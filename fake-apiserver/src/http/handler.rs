@@ -10,15 +10,18 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
 
 use super::negotiate::{self, OBJECT_FORMATS};
-use super::path::RequestInfo;
-use super::query::{Query, decode};
-use super::respond::{self, Body, Shown};
+use super::show::{self, Shown};
+use crate::access::{authenticate, authorize};
 use crate::admission::{Rejection, UserInfo};
-use crate::auth::{Identity, authenticate, authorize};
+use crate::auth::Identity;
 use crate::core::Shared;
 use crate::discovery;
+use crate::refusal;
+use crate::registry;
 use crate::registry::call::Call;
-use crate::registry::{self, errors};
+use crate::request::path::RequestInfo;
+use crate::request::query::{Query, decode};
+use crate::respond::{self, Body};
 
 /// The largest body that is read: 3 MiB, as kube-apiserver's default.
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -46,7 +49,7 @@ where
     let info = RequestInfo::parse(&parts.method, &path, query.flag("watch"));
     let pretty = wants_pretty(&query, header(&parts.headers, USER_AGENT));
     let mut response = match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body).await {
-        Ok(Answer::Shown(shown)) => respond::object(core, *shown, pretty),
+        Ok(Answer::Shown(shown)) => show::object(core, *shown, pretty),
         Ok(Answer::Plain(response)) => response,
         Err(refused) => {
             let mut response = respond::status(&refused.rejection, &refused.warnings, pretty);
@@ -56,7 +59,7 @@ where
             response
         }
     };
-    respond::common_headers(core, &mut response);
+    show::common_headers(core, &mut response);
     if head {
         *response.body_mut() = respond::empty();
     }
@@ -130,11 +133,11 @@ where
         None => return Ok(Answer::Plain(respond::page_not_found())),
     };
     if !registry::is_served(&call, info, method) {
-        return Err(errors::method_not_allowed().into());
+        return Err(refusal::method_not_allowed().into());
     }
     let accepted = header(headers, ACCEPT);
     let Some(accepted) = negotiate::accept((!accepted.is_empty()).then_some(accepted)) else {
-        return Err(errors::not_acceptable(OBJECT_FORMATS).into());
+        return Err(refusal::not_acceptable(OBJECT_FORMATS).into());
     };
     run(core, call, info, body, accepted).await
 }
@@ -183,19 +186,19 @@ where
 fn find(
     core: &Shared,
     info: &RequestInfo,
-) -> Result<Option<(Arc<registry::Resource>, Option<registry::Subresource>)>, Rejection> {
+) -> Result<Option<(Arc<crate::kinds::Resource>, Option<crate::kinds::Subresource>)>, Rejection> {
     let kinds = core.registry.kinds();
     let Some(resource) = kinds.find(&info.group, &info.version, &info.resource) else {
         // A known group answers for its unknown versions and resources; an unknown group does not exist at all.
         let known = kinds.group_versions.iter().any(|served| *served.group == *info.group);
-        return if known { Err(errors::no_such_resource()) } else { Ok(None) };
+        return if known { Err(refusal::no_such_resource()) } else { Ok(None) };
     };
     if info.subresource.is_empty() {
         return Ok(Some((resource, None)));
     }
     match resource.subresource(&info.subresource).cloned() {
         Some(subresource) => Ok(Some((resource, Some(subresource)))),
-        None => Err(errors::no_such_resource()),
+        None => Err(refusal::no_such_resource()),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Resource, Subresource};
 use crate::admission::{Rejection, UserInfo};
-use crate::http::query::Query;
+use crate::request::query::Query;
 use crate::store::Object;
 
 /// A request for a resource.

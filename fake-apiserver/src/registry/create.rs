@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::admit::{self, Admission};
 use super::call::{Call, Content, Reply};
 use super::meta::{self, text};
-use super::{errors, hooks, seam};
+use super::{hooks, seam};
 use crate::admission::{Operation, Rejection};
 use crate::core::Shared;
+use crate::refusal;
 use crate::store::Object;
 
 /// How often another name is tried when a generated one is taken.
@@ -80,7 +81,7 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
         let name = text(&object["metadata"], "name").to_owned();
         if call.dry_run() {
             if core.store.get(&call.resource.table, &call.namespace, &name).is_some() {
-                return Err(errors::already_exists(&call.resource.gvk.group, &call.resource.plural, &name));
+                return Err(refusal::already_exists(&call.resource.gvk.group, &call.resource.plural, &name));
             }
             return Ok(Reply { code: 201, content: Content::Value(seam::as_stored(&call.resource, object)) });
         }
@@ -90,7 +91,7 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
                 return Ok(Reply { code: 201, content: Content::Stored(stored) });
             }
             Err(_) if generate.is_some() && attempt < NAME_ATTEMPTS => {}
-            Err(_) => return Err(errors::already_exists(&call.resource.gvk.group, &call.resource.plural, &name)),
+            Err(_) => return Err(refusal::already_exists(&call.resource.gvk.group, &call.resource.plural, &name)),
         }
     }
 }

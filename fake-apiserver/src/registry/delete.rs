@@ -9,9 +9,10 @@ use super::call::{Call, Content, List, Reply};
 use super::create::success;
 use super::meta::text;
 use super::selectors::Filter;
-use super::{errors, hooks, seam};
+use super::{hooks, seam};
 use crate::admission::{Operation, Rejection};
 use crate::core::Shared;
+use crate::refusal;
 use crate::store::{Object, WriteError};
 use crate::time;
 
@@ -54,11 +55,11 @@ pub(crate) fn options(core: &Shared, call: &mut Call) -> Result<Value, Rejection
     let dry_run: Vec<&str> =
         options.get("dryRun").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     if dry_run.iter().any(|value| *value != "All") {
-        causes.push(errors::Cause::unsupported_list("dryRun", &dry_run, &["All"]));
+        causes.push(refusal::Cause::unsupported_list("dryRun", &dry_run, &["All"]));
     }
     match options.get("propagationPolicy").and_then(Value::as_str) {
         None | Some("Orphan" | "Background" | "Foreground") => {}
-        Some(other) => causes.push(errors::Cause::unsupported(
+        Some(other) => causes.push(refusal::Cause::unsupported(
             "propagationPolicy",
             other,
             &["Background", "Foreground", "Orphan", ""],
@@ -67,7 +68,7 @@ pub(crate) fn options(core: &Shared, call: &mut Call) -> Result<Value, Rejection
     if causes.is_empty() {
         Ok(Value::Object(options))
     } else {
-        Err(errors::invalid("meta.k8s.io", "DeleteOptions", "", &causes))
+        Err(refusal::invalid("meta.k8s.io", "DeleteOptions", "", &causes))
     }
 }
 
@@ -129,11 +130,11 @@ pub(crate) async fn remove(
         match outcome? {
             Some(reply) => return Ok(reply),
             None if attempt >= ATTEMPTS => {
-                return Err(errors::conflict(
+                return Err(refusal::conflict(
                     &call.resource.gvk.group,
                     &call.resource.plural,
                     &call.name,
-                    errors::MODIFIED,
+                    refusal::MODIFIED,
                 ));
             }
             None => {
@@ -239,7 +240,7 @@ fn check_preconditions(call: &Call, stored: &Object, options: &Value) -> Result<
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             stored.meta("uid")
         );
-        return Err(errors::conflict(&call.resource.gvk.group, kind, &call.name, &why));
+        return Err(refusal::conflict(&call.resource.gvk.group, kind, &call.name, &why));
     }
     if let Some(version) = wanted["resourceVersion"].as_str()
         && version != stored.meta("resourceVersion")
@@ -248,7 +249,7 @@ fn check_preconditions(call: &Call, stored: &Object, options: &Value) -> Result<
             "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
             stored.meta("resourceVersion")
         );
-        return Err(errors::conflict(&call.resource.gvk.group, kind, &call.name, &why));
+        return Err(refusal::conflict(&call.resource.gvk.group, kind, &call.name, &why));
     }
     Ok(())
 }
@@ -391,5 +392,5 @@ pub(crate) fn remove_quietly(
         }
         stored = core.store.get(&call.resource.table, &call.namespace, &call.name).ok_or_else(|| call.not_found())?;
     }
-    Err(errors::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, errors::MODIFIED))
+    Err(refusal::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, refusal::MODIFIED))
 }

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};
+use super::namespaces;
 use super::{Resource, crds, reviews, services};
 use crate::admission::Rejection;
-use crate::core::{Shared, namespaces};
+use crate::core::Shared;
 use crate::store::Object;
 
 /// How long a new namespace's answer waits for the service account and configuration that belong into it.

@@ -11,7 +11,7 @@ use super::call::{Call, Content};
 use super::{Resource, create, delete};
 use crate::admission::{Rejection, UserInfo};
 use crate::core::Shared;
-use crate::http::query::Query;
+use crate::request::query::Query;
 
 /// How long such a call may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::errors::{self, Cause};
 use crate::admission::Rejection;
+use crate::refusal::{self, Cause};
 
 /// A text field, `""` if absent.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -84,5 +84,9 @@ pub(crate) fn options_of(call: &Call, kind: &str, named: &str) -> Result<Value, 
         }
         options.insert("fieldValidation".to_owned(), validation.into());
     }
-    if causes.is_empty() { Ok(Value::Object(options)) } else { Err(errors::invalid("meta.k8s.io", named, "", &causes)) }
+    if causes.is_empty() {
+        Ok(Value::Object(options))
+    } else {
+        Err(refusal::invalid("meta.k8s.io", named, "", &causes))
+    }
 }

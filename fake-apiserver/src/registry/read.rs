@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::call::{Call, Content, List, Reply};
-use super::errors;
 use super::selectors::Filter;
 use crate::admission::Rejection;
 use crate::core::Core;
+use crate::refusal;
 
 /// GET of one object.
 pub(crate) fn get(core: &Core, call: &Call) -> Result<Reply, Rejection> {
@@ -32,16 +32,16 @@ pub(crate) fn list(core: &Core, call: &Call) -> Result<Reply, Rejection> {
     let (objects, revision) = match (&continued, asked) {
         (Some(from), _) if from.revision > 0 => {
             let objects = core.store.list_at(table, &call.namespace, from.revision);
-            (objects.map_err(|_| errors::continue_expired(&from.start))?, from.revision)
+            (objects.map_err(|_| refusal::continue_expired(inconsistent_continue(&from.start)))?, from.revision)
         }
         (None, revision) if exact && revision > 0 => {
-            let objects = core.store.list_at(table, &call.namespace, revision).map_err(|_| errors::list_expired())?;
+            let objects = core.store.list_at(table, &call.namespace, revision).map_err(|_| refusal::list_expired())?;
             (objects, revision)
         }
         (_, asked) => {
             let (objects, revision) = core.store.list(table, &call.namespace);
             if asked > revision {
-                return Err(errors::too_large_resource_version(asked, revision));
+                return Err(refusal::too_large_resource_version(asked, revision));
             }
             (objects, revision)
         }
@@ -85,7 +85,7 @@ pub(super) fn check_list_options(call: &Call) -> Result<(), Rejection> {
     let wanted = call.query.get("resourceVersionMatch");
     let watch = call.verb == "watch";
     let mut causes = Vec::new();
-    let mut forbid = |field: &str, text: &str| causes.push(errors::Cause::forbidden(field, text));
+    let mut forbid = |field: &str, text: &str| causes.push(refusal::Cause::forbidden(field, text));
     let initial = call.query.find("sendInitialEvents").is_some();
     if !watch && initial {
         forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
@@ -94,7 +94,7 @@ pub(super) fn check_list_options(call: &Call) -> Result<(), Rejection> {
         if wanted != "NotOlderThan" && wanted.is_empty() {
             forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         } else if wanted != "NotOlderThan" {
-            causes.push(errors::Cause::unsupported("resourceVersionMatch", wanted, &["NotOlderThan"]));
+            causes.push(refusal::Cause::unsupported("resourceVersionMatch", wanted, &["NotOlderThan"]));
         }
     } else if watch && !wanted.is_empty() {
         forbid(
@@ -110,12 +110,12 @@ pub(super) fn check_list_options(call: &Call) -> Result<(), Rejection> {
             forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
         }
         if wanted != "Exact" && wanted != "NotOlderThan" {
-            causes.push(errors::Cause::unsupported("resourceVersionMatch", wanted, &["Exact", "NotOlderThan", ""]));
+            causes.push(refusal::Cause::unsupported("resourceVersionMatch", wanted, &["Exact", "NotOlderThan", ""]));
         } else if wanted == "Exact" && version == "0" {
             forbid("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
         }
     }
-    if causes.is_empty() { Ok(()) } else { Err(errors::invalid("meta.k8s.io", "ListOptions", "", &causes)) }
+    if causes.is_empty() { Ok(()) } else { Err(refusal::invalid("meta.k8s.io", "ListOptions", "", &causes)) }
 }
 
 /// Where the next page of a list begins.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::errors;
 use super::meta::text;
+use crate::access::authorize;
 use crate::admission::{Rejection, UserInfo};
-use crate::auth::authorize;
 use crate::auth::rbac::{Decision, Query};
 use crate::core::Core;
+use crate::refusal;
 
 /// Writes the answer into the object's status.
 pub(crate) fn answer(core: &Core, call: &Call, object: &mut Value) -> Result<(), Rejection> {
@@ -38,7 +38,7 @@ pub(crate) fn answer(core: &Core, call: &Call, object: &mut Value) -> Result<(),
             object["status"] = json!({"userInfo": user_info(&call.user)});
         }
         "TokenReview" => token_review(core, object)?,
-        _ => return Err(errors::method_not_allowed()),
+        _ => return Err(refusal::method_not_allowed()),
     }
     Ok(())
 }
@@ -62,19 +62,19 @@ fn check_access(call: &Call, spec: &Value, names_user: bool) -> Result<(), Rejec
     let mut causes = Vec::new();
     let one_of = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
     match (spec["resourceAttributes"].is_object(), spec["nonResourceAttributes"].is_object()) {
-        (false, false) => causes.push(errors::Cause::invalid("spec.resourceAttributes", "null", one_of)),
+        (false, false) => causes.push(refusal::Cause::invalid("spec.resourceAttributes", "null", one_of)),
         (true, true) => {
             let given = spec["nonResourceAttributes"].to_string();
             let text = "cannot be specified in combination with resourceAttributes";
-            causes.push(errors::Cause::invalid("spec.nonResourceAttributes", &given, text));
+            causes.push(refusal::Cause::invalid("spec.nonResourceAttributes", &given, text));
         }
         _ => {}
     }
     if names_user && text(spec, "user").is_empty() && spec["groups"].as_array().is_none_or(Vec::is_empty) {
         let why = "at least one of user or group must be specified";
-        causes.push(errors::Cause::invalid("spec.user", "\"\"", why));
+        causes.push(refusal::Cause::invalid("spec.user", "\"\"", why));
     }
-    if causes.is_empty() { Ok(()) } else { Err(errors::invalid(&call.resource.gvk.group, "", "", &causes)) }
+    if causes.is_empty() { Ok(()) } else { Err(refusal::invalid(&call.resource.gvk.group, "", "", &causes)) }
 }
 
 fn access(core: &Core, user: &UserInfo, call: &Call, spec: &Value) -> Result<Value, Rejection> {
@@ -127,7 +127,7 @@ fn token_review(core: &Core, object: &mut Value) -> Result<(), Rejection> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    object["status"] = match core.tokens.authenticate(core, &token, &audiences) {
+    object["status"] = match core.tokens.authenticate(&core.store, core.clock, &token, &audiences) {
         Ok(verified) => {
             json!({"authenticated": true, "user": user_info(&verified.user), "audiences": verified.audiences})
         }

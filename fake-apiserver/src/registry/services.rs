@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::errors::{self, Cause};
 use super::meta::text;
 use crate::admission::Rejection;
 use crate::core::Core;
+use crate::refusal::{self, Cause};
 
 /// The addresses that are given out: 10.96.0.0/16, whose first is the API's own.
 const NETWORK: u32 = 0x0a60_0000;
@@ -32,7 +32,7 @@ pub(super) fn allocate(core: &Core, service: &mut Value) -> Result<(), Rejection
         _ if is_taken(core, &asked) => {
             let text = format!("failed to allocate IP {asked}: provided IP is already allocated");
             let name = super::meta::text(&service["metadata"], "name").to_owned();
-            return Err(errors::invalid(
+            return Err(refusal::invalid(
                 "",
                 "Service",
                 &name,

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};
 use super::meta::{self, text};
-use super::{delete, errors, seam};
+use super::{delete, seam};
 use crate::admission::{Operation, Rejection};
 use crate::auth::tokens::Bound;
 use crate::core::Shared;
+use crate::refusal;
 use crate::time;
 
 /// Answers a call to a subresource whose kind is not the resource's own.
@@ -23,7 +24,7 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, name: &str) -> Result<
         ("eviction", _) => eviction(core, call).await,
         ("token", _) => token(core, call).await,
         ("exec" | "attach" | "portforward" | "proxy", _) => connect(core, call).await,
-        _ => Err(errors::method_not_allowed()),
+        _ => Err(refusal::method_not_allowed()),
     }
 }
 
@@ -111,8 +112,8 @@ async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
         let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
         if replicas < 0 {
             let cause =
-                errors::Cause::invalid("spec.replicas", &replicas.to_string(), "must be greater than or equal to 0");
-            return Err(errors::invalid("autoscaling", "Scale", &call.name, &[cause]));
+                refusal::Cause::invalid("spec.replicas", &replicas.to_string(), "must be greater than or equal to 0");
+            return Err(refusal::invalid("autoscaling", "Scale", &call.name, &[cause]));
         }
         admission.validate(core).await?;
         Ok(wanted)
@@ -149,7 +150,8 @@ fn write_past_admission(
         let stored = stored(core, call)?;
         let old = seam::from_storage(&call.resource, stored.value());
         let mut new = old.clone();
-        let moved = || errors::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, errors::MODIFIED);
+        let moved =
+            || refusal::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, refusal::MODIFIED);
         change(&mut new).map_err(|()| moved())?;
         if track {
             seam::track_subresource(core, call, &mut new, &old);
@@ -208,7 +210,7 @@ async fn binding(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let node = text(&binding["target"], "name").to_owned();
     let pod = stored(core, call)?;
     let assigned = text(&pod.value()["spec"], "nodeName");
-    let refuse = |why: String| errors::conflict("", "pods/binding", &call.name, &why);
+    let refuse = |why: String| refusal::conflict("", "pods/binding", &call.name, &why);
     if !assigned.is_empty() {
         return Err(refuse(format!("pod {} is already assigned to node {assigned:?}", call.name)));
     }
@@ -290,8 +292,8 @@ async fn token(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     outcome?;
     let seconds = object["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
     let refuse = |why: &str| {
-        let cause = errors::Cause::invalid("spec.expirationSeconds", &seconds.to_string(), why);
-        errors::invalid("authentication.k8s.io", "TokenRequest", "", &[cause])
+        let cause = refusal::Cause::invalid("spec.expirationSeconds", &seconds.to_string(), why);
+        refusal::invalid("authentication.k8s.io", "TokenRequest", "", &[cause])
     };
     if seconds < 600 {
         return Err(refuse("may not specify a duration less than 10 minutes"));
@@ -315,7 +317,8 @@ async fn token(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
         .collect();
     let now = core.clock.now();
     let name = (account.name(), account.meta("uid"));
-    let token = core.tokens.issue(core, &call.namespace, name, &audiences, bound.as_ref(), time::seconds(now), seconds);
+    let token =
+        core.tokens.issue(&core.random, &call.namespace, name, &audiences, bound.as_ref(), time::seconds(now), seconds);
     let Some(token) = token else { return Err(Rejection::internal("failed to generate token")) };
     let metadata = &mut object["metadata"];
     metadata["name"] = account.name().into();
@@ -346,7 +349,7 @@ fn bound(core: &Shared, call: &Call, reference: &Value) -> Result<Option<Bound>,
         let why = format!(
             "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
         );
-        return Err(errors::conflict("", text(reference, "kind"), name, &why));
+        return Err(refusal::conflict("", text(reference, "kind"), name, &why));
     }
     Ok(Some(Bound { kind, name: name.to_owned(), uid: object.meta("uid").to_owned() }))
 }
@@ -410,7 +413,7 @@ pub(crate) async fn bind_by_name(core: &Shared, call: &mut Call) -> Result<Reply
     let gvk = call.resource.gvk.clone();
     let body = call.body.clone();
     let binding = seam::decode(core, call, &gvk, &body)?;
-    let Some(pods) = core.registry.find("", "v1", "pods") else { return Err(errors::no_such_resource()) };
+    let Some(pods) = core.registry.find("", "v1", "pods") else { return Err(refusal::no_such_resource()) };
     call.name = text(&binding["metadata"], "name").to_owned();
     call.subresource = pods.subresource("binding").cloned();
     call.resource = pods;

@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};
 use super::meta::{self, text};
-use super::{delete, errors, hooks, seam};
+use super::{delete, hooks, seam};
 use crate::admission::{Operation, Rejection};
 use crate::core::Shared;
+use crate::refusal;
 use crate::store::{Object, WriteError};
 
 /// How often a write that names no resourceVersion is tried against a moving object.
@@ -63,7 +64,7 @@ pub(crate) async fn write(
                     .get(&call.resource.table, &call.namespace, &call.name)
                     .ok_or_else(|| call.not_found())?;
                 if insists || attempt >= ATTEMPTS {
-                    return Err(conflict(call, errors::MODIFIED));
+                    return Err(conflict(call, refusal::MODIFIED));
                 }
                 stored = now;
             }
@@ -80,7 +81,7 @@ enum Outcome {
 }
 
 fn conflict(call: &Call, why: &str) -> Rejection {
-    errors::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, why)
+    refusal::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, why)
 }
 
 async fn attempt_write(
@@ -191,22 +192,22 @@ fn check_version(call: &Call, new: &mut Value, stored: &Object) -> Result<bool, 
     }
     if version.is_empty() || version == "0" {
         if !hooks::updates_unconditionally(&call.resource) {
-            let cause = errors::Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
+            let cause = refusal::Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
             // Named by its resource, not its kind (`config-validation/update-paths`).
-            return Err(errors::invalid(&call.resource.gvk.group, &call.resource.plural, &call.name, &[cause]));
+            return Err(refusal::invalid(&call.resource.gvk.group, &call.resource.plural, &call.name, &[cause]));
         }
         return Ok(false);
     }
     if version.parse::<u64>().is_err() {
-        let cause = errors::Cause::invalid(
+        let cause = refusal::Cause::invalid(
             "metadata.resourceVersion",
             &format!("{version:?}"),
             &format!("strconv.ParseUint: parsing {version:?}: invalid syntax"),
         );
-        return Err(errors::invalid(&call.resource.gvk.group, &call.resource.gvk.kind, &call.name, &[cause]));
+        return Err(refusal::invalid(&call.resource.gvk.group, &call.resource.gvk.kind, &call.name, &[cause]));
     }
     if version != stored.meta("resourceVersion") {
-        return Err(conflict(call, errors::MODIFIED));
+        return Err(conflict(call, refusal::MODIFIED));
     }
     Ok(true)
 }

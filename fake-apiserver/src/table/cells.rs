@@ -4,7 +4,7 @@ use apimachinery::clock::Timestamp;
 use serde_json::{Value, json};
 
 use super::text::{age, human, or_none, pairs, seconds_since, selector};
-use crate::registry::Resource;
+use crate::kinds::Resource;
 
 /// One cell. Columns that several kinds share come first, then each kind's own.
 pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Timestamp) -> Value {
@@ -63,7 +63,7 @@ fn text_or(value: &Value, absent: &str) -> String {
 }
 
 /// A column of a custom resource: `additionalPrinterColumns` with a simple JSON path.
-fn custom(object: &Value, column: &crate::registry::PrinterColumn, now: Timestamp) -> Value {
+fn custom(object: &Value, column: &crate::kinds::PrinterColumn, now: Timestamp) -> Value {
     let mut at = object;
     for part in column.path.trim_start_matches('.').split('.') {
         at = &at[part];

@@ -6,10 +6,10 @@ use std::pin::Pin;
 
 use serde_json::{Value, json};
 
-use super::Shared;
 use crate::admission::UserInfo;
 use crate::auth::tokens::account_groups;
-use crate::registry::Verb;
+use crate::core::Shared;
+use crate::kinds::Verb;
 use crate::registry::internal;
 
 /// What a controller does on its own; boxed because it comes back to the verbs that start it.

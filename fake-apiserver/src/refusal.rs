@@ -91,7 +91,7 @@ pub(crate) fn unauthorized() -> Rejection {
 /// 409 of a create.
 pub(crate) fn already_exists(group: &str, resource: &str, name: &str) -> Rejection {
     let mut rejection = Rejection::not_found(group, resource, name);
-    let qualified = super::resource::qualified(group, resource);
+    let qualified = crate::kinds::qualified(group, resource);
     rejection.code = 409;
     rejection.status["code"] = 409.into();
     rejection.status["reason"] = "AlreadyExists".into();
@@ -102,7 +102,7 @@ pub(crate) fn already_exists(group: &str, resource: &str, name: &str) -> Rejecti
 /// 409 of an update: `Operation cannot be fulfilled on …`.
 pub(crate) fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Rejection {
     let mut rejection = Rejection::not_found(group, resource, name);
-    let qualified = super::resource::qualified(group, resource);
+    let qualified = crate::kinds::qualified(group, resource);
     rejection.code = 409;
     rejection.status["code"] = 409.into();
     rejection.status["reason"] = "Conflict".into();
@@ -115,13 +115,13 @@ pub(crate) const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
 
 /// 410 of a list's next page, with a token to go on without one revision (`api-basics/list-events-continue-410`).
-pub(crate) fn continue_expired(start: &str) -> Rejection {
+pub(crate) fn continue_expired(token: String) -> Rejection {
     let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list \
                    without the continue parameter, or use the continue token in this response to retrieve the remainder of the \
                    results. Continuing with the provided token results in an inconsistent list - objects that were created, \
                    modified, or deleted between the time the first chunk was returned and now may show up in the list.";
     let mut rejection = Rejection::new(410, "Expired", message);
-    rejection.status["metadata"] = json!({"continue": super::read::inconsistent_continue(start)});
+    rejection.status["metadata"] = json!({"continue": token});
     rejection
 }
 

@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use http::HeaderMap;
 
 use super::authorize;
-use super::pki::Identity;
-use super::rbac::Query;
 use crate::admission::{Rejection, UserInfo};
+use crate::auth::rbac::Query;
+use crate::auth::{CREDENTIAL_ID, Identity};
 use crate::core::Core;
-use crate::registry::errors;
-
-/// The extra attribute that says by which credential a user was recognised.
-pub(crate) const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+use crate::refusal;
 
 const AUTHENTICATED: &str = "system:authenticated";
 
@@ -27,16 +24,20 @@ pub(crate) fn user(core: &Core, certificate: Option<&Identity>, authorization: &
         let certified = UserInfo { username: identity.user.clone(), uid: String::new(), groups, extra };
         // A certificate is looked at first, so a token beside it does not matter, unless it is no good.
         return match bearer(authorization) {
-            Some(token) => {
-                core.tokens.authenticate(core, token, &[]).map(|_| certified).map_err(|_| errors::unauthorized())
-            }
+            Some(token) => core
+                .tokens
+                .authenticate(&core.store, core.clock, token, &[])
+                .map(|_| certified)
+                .map_err(|_| refusal::unauthorized()),
             None => Ok(certified),
         };
     }
     match bearer(authorization) {
-        Some(token) => {
-            core.tokens.authenticate(core, token, &[]).map(|verified| verified.user).map_err(|_| errors::unauthorized())
-        }
+        Some(token) => core
+            .tokens
+            .authenticate(&core.store, core.clock, token, &[])
+            .map(|verified| verified.user)
+            .map_err(|_| refusal::unauthorized()),
         None => Ok(anonymous()),
     }
 }
@@ -71,7 +72,7 @@ pub(crate) fn impersonated(core: &Core, user: UserInfo, headers: &HeaderMap) -> 
             let query = Query { verb: "impersonate", resource: "serviceaccounts", namespace, name, ..Query::default() };
             authorize::require(core, &user, &query)?;
             if groups.is_empty() {
-                groups = super::tokens::account_groups(namespace);
+                groups = crate::auth::tokens::account_groups(namespace);
             }
         }
         None => may("users", &username)?,
@@ -83,7 +84,7 @@ pub(crate) fn impersonated(core: &Core, user: UserInfo, headers: &HeaderMap) -> 
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
         if let (Some(key), Ok(value)) = (name.as_str().strip_prefix("impersonate-extra-"), value.to_str()) {
-            let key = crate::http::query::decode(key, false).to_lowercase();
+            let key = crate::request::query::decode(key, false).to_lowercase();
             extra.entry(key).or_default().push(value.to_owned());
         }
     }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Shared, namespaces};
+use super::namespaces;
+use crate::core::Shared;
 use crate::registry::create::put_in_place;
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";

@@ -1,10 +1,10 @@
 //! Whether a user may do what a request asks for.
 
-use super::rbac::{Authorization, Decision, Query};
 use crate::admission::{Rejection, UserInfo};
+use crate::auth::rbac::{Authorization, Decision, Query};
 use crate::core::Core;
-use crate::http::path::RequestInfo;
-use crate::registry::errors;
+use crate::refusal;
+use crate::request::path::RequestInfo;
 
 /// Refuses what the user may not do, with the apiserver's words.
 pub(crate) fn check(core: &Core, user: &UserInfo, info: &RequestInfo, path: &str) -> Result<(), Rejection> {
@@ -35,7 +35,7 @@ pub(crate) fn decide(core: &Core, user: &UserInfo, query: &Query<'_>) -> Decisio
     }
     match core.authorization {
         Authorization::AlwaysAllow => Decision::Allowed(String::new()),
-        Authorization::Rbac => super::rbac::decide(core, user, query),
+        Authorization::Rbac => crate::auth::rbac::decide(&core.store, user, query),
     }
 }
 
@@ -56,5 +56,5 @@ fn refusal(user: &UserInfo, query: &Query<'_>) -> Rejection {
         "User {:?} cannot {} resource {resource:?} in API group {:?} {scope}",
         user.username, query.verb, query.group
     );
-    errors::forbidden(query.group, query.resource, query.name, &why)
+    refusal::forbidden(query.group, query.resource, query.name, &why)
 }

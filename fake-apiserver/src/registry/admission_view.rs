@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Core;
+use super::convert;
+use crate::access::authorize;
 use crate::admission::{
     AccessQuery, Cluster, DecodeError, Equivalent, GroupVersionKind, GroupVersionResource, UserInfo,
 };
-use crate::auth::authorize;
 use crate::auth::rbac::{Decision, Query};
-use crate::registry::{Gvk, convert, qualified};
+use crate::core::Core;
+use crate::kinds::{Gvk, qualified};
 
 impl Core {
     fn table(&self, group: &str, resource: &str) -> String {

@@ -5,24 +5,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame as BodyFrame;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use serde_json::{Map, Value, json};
+use http_body_util::{BodyExt, StreamBody};
+use serde_json::{Value, json};
 
 use super::negotiate::{Accepted, Format, Shape};
-use crate::admission::Rejection;
 use crate::core::Shared;
+use crate::kinds::{Resource, Subresource};
 use crate::registry::call::{Content, List, Reply};
+use crate::registry::convert;
 use crate::registry::watch::{Frame, Watch};
-use crate::registry::{Resource, Subresource, convert};
+use crate::respond::{Body, add_warnings, empty, full, json_bytes, response, status};
 use crate::store::Object;
-use crate::table;
-
-/// A response body: bytes at once, or a stream of watch events.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+use crate::table::{self, partial};
 
 /// An answer with all that its representation depends on.
 pub(crate) struct Shown {
@@ -35,72 +32,6 @@ pub(crate) struct Shown {
     pub(crate) warnings: Vec<String>,
 }
 
-/// A body without content.
-pub(crate) fn empty() -> Body {
-    Empty::new().boxed_unsync()
-}
-
-/// A body of these bytes.
-pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).boxed_unsync()
-}
-
-fn response(code: u16, content_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-/// JSON, indented for people.
-pub(crate) fn json_bytes(value: &impl serde::Serialize, pretty: bool) -> Vec<u8> {
-    let text = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
-    text.unwrap_or_default()
-}
-
-/// A JSON answer outside the API's objects.
-pub(crate) fn json(code: u16, value: &Value) -> Response<Body> {
-    response(code, "application/json", full(json_bytes(value, false)))
-}
-
-/// A plain text answer, as Go's `http.Error` gives it.
-pub(crate) fn text(code: u16, text: impl Into<Bytes>) -> Response<Body> {
-    let mut response = response(code, "text/plain; charset=utf-8", full(text));
-    no_sniff(&mut response);
-    response
-}
-
-/// What unknown paths get.
-pub(crate) fn page_not_found() -> Response<Body> {
-    text(404, "404 page not found\n")
-}
-
-/// The header of answers that no API handler gave.
-pub(crate) fn no_sniff(response: &mut Response<Body>) {
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-}
-
-/// A "no".
-pub(crate) fn status(rejection: &Rejection, warnings: &[String], pretty: bool) -> Response<Body> {
-    let mut response = response(rejection.code, "application/json", full(json_bytes(&rejection.status, pretty)));
-    if let Some(seconds) = rejection.retry_after() {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    add_warnings(&mut response, warnings);
-    response
-}
-
-/// The request took longer than it may; the answer is as bare as the real one (`failure/client-timeout-shorter`).
-pub(crate) fn timed_out() -> Response<Body> {
-    let body = json!({
-        "metadata": {}, "status": "Failure", "message": "Timeout: request did not complete within the allotted timeout",
-        "reason": "Timeout", "details": {}, "code": 504,
-    });
-    response(504, "text/plain; charset=utf-8", full(json_bytes(&body, false)))
-}
-
 /// What every answer carries.
 pub(crate) fn common_headers(core: &Shared, response: &mut Response<Body>) {
     let headers = response.headers_mut();
@@ -108,15 +39,6 @@ pub(crate) fn common_headers(core: &Shared, response: &mut Response<Body>) {
         headers.insert(HeaderName::from_static("audit-id"), id);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
-}
-
-fn add_warnings(response: &mut Response<Body>, warnings: &[String]) {
-    for warning in crate::admission::header_texts(warnings) {
-        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
-            response.headers_mut().append(WARNING, value);
-        }
-    }
 }
 
 /// An API object, list, Status or watch in the form that was negotiated.
@@ -318,10 +240,4 @@ fn bare(mut object: Value) -> Value {
         fields.remove("apiVersion");
     }
     object
-}
-
-/// `PartialObjectMetadata` of an object.
-pub(crate) fn partial(object: &Value, version: &str) -> Value {
-    let metadata = object.get("metadata").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-    json!({"kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata})
 }

@@ -63,7 +63,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Verb; 8] = [
+    pub(crate) const ALL: [Verb; 8] = [
         Verb::Create,
         Verb::Delete,
         Verb::DeleteCollection,

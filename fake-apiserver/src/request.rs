@@ -1,0 +1,4 @@
+//! What a request's URL says: the resource and verb of its path, and its query.
+
+pub(crate) mod path;
+pub(crate) mod query;
