@@ -16,6 +16,7 @@ pub mod go_json;
 pub mod json_patch;
 pub mod labels;
 pub mod merge;
+pub mod quantity;
 pub mod schema;
 pub mod status;
 pub mod yaml;

@@ -14,7 +14,6 @@ mod decide;
 mod defaults;
 mod plan;
 mod probes;
-mod quantity;
 mod rendered;
 mod shape;
 mod status;

@@ -33,7 +33,6 @@ mod overlay;
 pub mod patch;
 mod pod;
 mod postprocess;
-mod quantity;
 mod review;
 pub mod serve;
 mod status;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use apimachinery::quantity::Quantity;
 use serde_json::{Map, Value};
 
 use crate::data::{PROXY_CONFIG, annotated_config};
@@ -138,7 +139,7 @@ fn interfaces(value: &str) -> Result<(), String> {
 }
 
 fn quantity(value: &str) -> Result<(), String> {
-    crate::quantity::canonical(value).map(drop).ok_or_else(|| "not a quantity such as 100m or 128Mi".to_owned())
+    Quantity::parse(value).map(drop).ok_or_else(|| "not a quantity such as 100m or 128Mi".to_owned())
 }
 
 fn config(value: &str) -> Result<(), String> {

@@ -1,11 +1,12 @@
 //! From a template's output to the operations that put it into a pod.
 
+use apimachinery::quantity::Quantity;
 use serde_json::{Map, Value, json};
 
 use super::data::Workload;
 use super::rendered::Rendered;
 use super::status::{self, Previous, Status};
-use super::{Generation, Legacy, PROXY, annotations_of, defaults, list, name, probes, quantity};
+use super::{Generation, Legacy, PROXY, annotations_of, defaults, list, name, probes};
 use crate::engine::Error;
 use crate::patch::{Operation, escape};
 
@@ -357,7 +358,7 @@ fn concurrency(proxy: &mut Value) {
     }
     let resources = &proxy["resources"];
     let cpu = ["limits", "requests"].iter().find_map(|kind| resources[*kind]["cpu"].as_str());
-    let count = cpu.map_or(0, quantity::processors);
+    let count = cpu.and_then(Quantity::parse).map_or(0, |q| q.ceil());
     if count > 0 {
         push(proxy, "args", json!(FLAG));
         push(proxy, "args", json!(count.to_string()));

@@ -3,10 +3,9 @@
 //! These templates rely on a leniency of Istio's reader: a number or boolean where the API has a string becomes its text
 //! (`args: [-p, 15001]`). Unknown keys are left out, other mismatches are errors.
 
+use apimachinery::quantity::Quantity;
 use apimachinery::schema::{self, Kind, Type};
 use serde_json::{Map, Value};
-
-use super::quantity;
 
 /// A template's output.
 #[derive(Debug, Default, PartialEq)]
@@ -116,7 +115,7 @@ fn coerce(value: &Value, kind: &Kind) -> Result<Option<Value>, String> {
         (Kind::Number, Value::Number(_)) | (Kind::Boolean, Value::Bool(_)) => value.clone(),
         (Kind::Number, _) => return wrong("a number"),
         (Kind::Boolean, _) => return wrong("a boolean"),
-        (Kind::Quantity, Value::String(text)) if quantity::is_valid(text) => value.clone(),
+        (Kind::Quantity, Value::String(text)) if Quantity::parse(text).is_some() => value.clone(),
         (Kind::Quantity, Value::Number(_)) => Value::String(value.to_string()),
         (Kind::Quantity, _) => return wrong("a quantity such as 100m or 128Mi"),
         (Kind::IntOrString, Value::String(_) | Value::Number(_)) => value.clone(),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use apimachinery::quantity::Quantity;
 use serde_json::{Map, Value, json};
 
 use super::{Modern, path};
@@ -307,8 +308,8 @@ fn canonical_quantities(resources: &mut Value) {
     for kind in ["limits", "requests"] {
         for (_, value) in resources.get_mut(kind).and_then(Value::as_object_mut).into_iter().flatten() {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if let Some(canonical) = crate::quantity::canonical(&text) {
-                *value = canonical.into();
+            if let Some(quantity) = Quantity::parse(&text) {
+                *value = quantity.to_string().into();
             }
         }
     }

@@ -72,6 +72,8 @@ fn value(
             };
             object(old, new, ty, path, out);
         }
+        // Most lists do not change: no index is built for them.
+        (Value::Array(old), Value::Array(new)) if *old == new => {}
         (Value::Array(old), Value::Array(new)) => {
             let keyed = match field {
                 Some((Kind::List(item), Some(key))) => Some((&**item, key)),
@@ -79,8 +81,7 @@ fn value(
             };
             match keyed.and_then(|(item, key)| Some((item, origins(old, &new, key)?))) {
                 Some((item, origin)) => keyed_list(old, new, &origin, item, path, out),
-                None if *old != new => out.push(Operation::Replace { path: path.clone(), value: Value::Array(new) }),
-                None => {}
+                None => out.push(Operation::Replace { path: path.clone(), value: Value::Array(new) }),
             }
         }
         (old, new) if *old == new => {}
