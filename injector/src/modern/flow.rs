@@ -42,6 +42,8 @@ pub(super) enum Identity<'a> {
 struct Seen<'a> {
     /// The pod without an earlier injection.
     view: &'a Value,
+    /// Its metadata, with the namespace that it will have.
+    metadata: &'a Value,
     proxy_config: &'a Value,
     /// Whether the cluster runs native sidecars.
     native: bool,
@@ -69,13 +71,8 @@ impl Modern {
         let original = target_before.as_ref().unwrap_or(pass.object);
 
         let agent_port = postprocess::status_port(&self.mesh).to_string();
-        let mut view = status::before_injection(original, status.as_ref(), &overrides, &agent_port);
-        if view.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().is_empty()
-            && !pass.namespace.is_empty()
-            && let Some(metadata) = pod::object_mut(view.to_mut(), "metadata")
-        {
-            metadata.insert("namespace".to_owned(), pass.namespace.into());
-        }
+        let view = status::before_injection(original, status.as_ref(), &overrides, &agent_port);
+        let metadata = metadata_in(&view, pass.namespace);
         let labels = pod::strings(&view, "labels");
         let variables = self.variables(&pass, labels);
         let network =
@@ -93,7 +90,7 @@ impl Modern {
 
         let (template_pod, merged) = self.render(
             &pass,
-            &Seen { view: &view, proxy_config: &proxy_config, native },
+            &Seen { view: &view, metadata: &metadata, proxy_config: &proxy_config, native },
             &templates,
             target,
             warnings,
@@ -153,10 +150,9 @@ impl Modern {
         target: Value,
         warnings: &mut Vec<String>,
     ) -> Result<(Value, Value), Error> {
-        let Seen { view, proxy_config, native } = *seen;
+        let Seen { view, metadata, proxy_config, native } = *seen;
         let annotations = pod::strings(view, "annotations");
         let empty = Value::Object(Map::new());
-        let metadata = view.get("metadata").unwrap_or(&empty);
         let spec = view.get("spec").unwrap_or(&empty);
         let (owner, deployment_namespace) = match &pass.identity {
             Identity::Pod { request_namespace } => {
@@ -211,6 +207,22 @@ impl Modern {
         }
         Ok((template_pod, target))
     }
+}
+
+/// A pod's metadata with its namespace, which a pod that is being created need not say; a copy only then.
+fn metadata_in<'p>(pod: &'p Value, namespace: &str) -> Cow<'p, Value> {
+    let metadata = pod.get("metadata").and_then(Value::as_object);
+    let own = metadata.and_then(|m| m.get("namespace")).and_then(Value::as_str).unwrap_or_default();
+    if let Some(metadata) = pod.get("metadata").filter(|_| !own.is_empty() || namespace.is_empty()) {
+        return Cow::Borrowed(metadata);
+    }
+    // Templates are not shown the managed fields, which are often the larger part.
+    let shown = metadata.into_iter().flatten().filter(|(key, _)| *key != "managedFields");
+    let mut copy: Map<String, Value> = shown.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if !namespace.is_empty() {
+        copy.insert("namespace".to_owned(), namespace.into());
+    }
+    Cow::Owned(Value::Object(copy))
 }
 
 /// A volume of the pod that has an injected name keeps its source: with two sources an apiserver would refuse the pod.
