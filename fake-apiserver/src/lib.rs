@@ -38,7 +38,6 @@ mod discovery;
 mod error;
 mod http;
 mod kinds;
-#[allow(dead_code, reason = "the verbs that use it land next")]
 mod objects;
 mod random;
 mod refusal;
