@@ -39,10 +39,14 @@ impl Injector {
         let Some(raw) = request.object else {
             return denied(String::new(), "the request holds no object".to_owned());
         };
-        let object: Value = match serde_json::from_str(raw.get()) {
+        let mut object: Value = match serde_json::from_str(raw.get()) {
             Ok(object) => object,
             Err(e) => return denied(String::new(), format!("the object is not JSON: {e}")),
         };
+        // No template sees them: kept answers are shared by pods that differ in their times.
+        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+            metadata.remove("managedFields");
+        }
         let pod = pod_name(&object, &request.namespace);
         let path = path.split('?').next().unwrap_or_default();
         match self.inject_object(&object, &request.namespace, path) {

@@ -123,3 +123,20 @@ proptest! {
         let _ = cut("/inject", &body);
     }
 }
+
+/// A template that prints all of its pod's metadata still sees nothing that the key leaves out.
+#[test]
+fn templates_see_no_times() {
+    let config = "policy: enabled\ntemplates:\n  sidecar: |\n    metadata:\n      annotations:\n        seen: {{ toJson .ObjectMeta | quote }}\n    spec:\n      containers:\n      - name: istio-proxy\n        image: proxy\n";
+    let settings = crate::config::Settings { inject_config: config.to_owned(), ..Default::default() };
+    let injector = crate::Injector::load(settings).unwrap();
+    for n in 0..2 {
+        let body = body(&format!("uid-{n}"), &format!("2026-11-22T07:43:0{n}Z"), "web");
+        let body = String::from_utf8(body)
+            .unwrap()
+            .replace("\"generateName\"", "\"namespace\":\"shop\",\"generateName\"")
+            .into_bytes();
+        assert_eq!(injector.review(&body, "/inject").body, injector.review_uncached(&body, "/inject").body);
+    }
+    assert_eq!(injector.cache_hits(), 1);
+}
