@@ -1,7 +1,7 @@
 //! What the apiserver knows about the fields of its types: kinds, merge keys, list types, defaults, enumerations.
 //!
 //! The table behind it is compacted from the OpenAPI v3 documents that kube-apiserver v1.36.2 serves, by
-//! `cargo run -p apimachinery --example schema-tables`. It is read once, at first use, in well under a millisecond.
+//! `cargo run -p apimachinery --example schema-tables`. It is read once, at first use.
 
 mod tables;
 #[cfg(test)]

@@ -54,7 +54,7 @@ fn failed(what: &'static str) -> impl Fn(rcgen::Error) -> Error {
 }
 
 impl Authority {
-    /// Makes a new authority (a P-256 key; well under a millisecond).
+    /// Makes a new authority (a P-256 key).
     pub(crate) fn new() -> Result<Authority, Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "fake-apiserver-ca");
