@@ -1,33 +1,89 @@
 //! `towtank replay`.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use injector::Injector;
-use injector::boxed::{Boxed, MODERN};
-use injector::config::{Environment, Settings};
-
-use super::ReplayArgs;
 use super::output::Output;
+use super::{injector, positive, read, trust};
 use crate::boxed;
 use crate::cluster::{Fake, Setup};
-use crate::hook::Certificate;
 use crate::https::{Endpoint, Trust};
 use crate::replay::Replayed;
 use crate::replay::{Admission, Direct, Log, Meta, Options, Place, Target, replay};
+use crate::report::render;
 
-/// The service that the injector in this process has a certificate for when none is called for.
-const INJECTOR: (&str, &str) = ("istio-system", "istiod");
+type Serving = ::injector::serve::Handle;
 
-pub(super) fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Replayed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(replayed(args, output))
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Capture logs: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
+    #[arg(value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Post the recorded bytes straight at the webhook, without an apiserver.
+    #[arg(long)]
+    direct: bool,
+    /// The webhook: an https URL. Default: the sidecar injector in this process.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    #[command(flatten)]
+    trust: trust::Args,
+    #[command(flatten)]
+    injector: injector::Args,
+    /// Namespaces and webhook configuration of the log. Default: LOG's name with `.meta.json`, if it exists.
+    #[arg(long, value_name = "FILE", conflicts_with = "direct")]
+    meta: Option<PathBuf>,
+    /// Requests under way at once.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+    /// Replay each log so many times.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    repeat: u64,
+    /// Requests a second at most.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    rate: Option<f64>,
+    /// Seconds to wait for an answer (with --direct; an apiserver goes by the webhook's timeoutSeconds).
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = positive)]
+    timeout: f64,
 }
 
-async fn replayed(args: &ReplayArgs, output: &Output) -> anyhow::Result<Replayed> {
+impl Default for Args {
+    fn default() -> Self {
+        Self {
+            logs: Vec::new(),
+            direct: false,
+            webhook: None,
+            trust: trust::Args::default(),
+            injector: injector::Args::default(),
+            meta: None,
+            concurrency: 8,
+            repeat: 1,
+            rate: None,
+            timeout: 30.0,
+        }
+    }
+}
+
+impl Args {
+    pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
+        let replayed = self.replayed(output)?;
+        if output.json {
+            output.print_json(&replayed.json());
+        } else {
+            output.print(&render(&replayed, output.style));
+        }
+        Ok(replayed.is_ok())
+    }
+
+    /// Replays, without printing anything but progress.
+    pub(super) fn replayed(&self, output: &Output) -> anyhow::Result<Replayed> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(replayed(self, output))
+    }
+}
+
+async fn replayed(args: &Args, output: &Output) -> anyhow::Result<Replayed> {
     let logs: Vec<Log> = if args.logs.is_empty() {
         vec![boxed::LOG]
     } else {
@@ -58,26 +114,23 @@ async fn replayed(args: &ReplayArgs, output: &Output) -> anyhow::Result<Replayed
     Ok(replayed)
 }
 
-async fn direct(args: &ReplayArgs) -> anyhow::Result<(Arc<dyn Target>, Option<injector::serve::Handle>)> {
+async fn direct(args: &Args) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
     let timeout = Duration::from_secs_f64(args.timeout);
     if let Some(url) = &args.webhook {
-        let endpoint = Endpoint::new(url, &trust(args)?, timeout)?;
+        let endpoint = Endpoint::new(url, &args.trust.trust()?, timeout)?;
         return Ok((Arc::new(Direct::new(endpoint)), None));
     }
-    let (handle, certificate) = start_injector(args, &[]).await?;
+    let (handle, certificate) = args.injector.start(&[]).await?;
     let endpoint = Endpoint::new(&format!("https://{}", handle.addr()), &Trust::Pem(certificate.ca), timeout)?;
     Ok((Arc::new(Direct::injector(endpoint)), Some(handle)))
 }
 
-async fn through_apiserver(
-    args: &ReplayArgs,
-    logs: &[Log],
-) -> anyhow::Result<(Arc<dyn Target>, Option<injector::serve::Handle>)> {
+async fn through_apiserver(args: &Args, logs: &[Log]) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
     let mut meta = meta(args, logs)?;
     let mut setup = Setup::default();
     let mut injector = None;
     if let Some(url) = &args.webhook {
-        let ca = match trust(args)? {
+        let ca = match args.trust.trust()? {
             Trust::File(path) => read(&path)?,
             _ => anyhow::bail!(
                 "--insecure-skip-verify needs --direct: an apiserver verifies, give it the authority with --ca FILE"
@@ -88,7 +141,7 @@ async fn through_apiserver(
         meta.redirect(&Place::Url(url.clone(), ca));
     } else {
         let services = meta.services();
-        let (handle, certificate) = start_injector(args, &services).await?;
+        let (handle, certificate) = args.injector.start(&services).await?;
         let address: SocketAddr = handle.addr();
         setup.services = services.into_iter().map(|service| (service, address)).collect();
         meta.redirect(&Place::Local(address, certificate.ca));
@@ -99,7 +152,7 @@ async fn through_apiserver(
 }
 
 /// What surrounds the logs: the file that was named, those beside the logs, or a guess from the first record.
-fn meta(args: &ReplayArgs, logs: &[Log]) -> anyhow::Result<Meta> {
+fn meta(args: &Args, logs: &[Log]) -> anyhow::Result<Meta> {
     if let Some(path) = &args.meta {
         return Ok(Meta::read(&path.display().to_string(), &read(path)?)?);
     }
@@ -118,48 +171,4 @@ fn meta(args: &ReplayArgs, logs: &[Log]) -> anyhow::Result<Meta> {
             Ok(Meta::guess(first.as_ref()))
         }
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn trust(args: &ReplayArgs) -> anyhow::Result<Trust> {
-    match &args.ca {
-        Some(file) => Ok(Trust::File(file.clone())),
-        None if args.insecure_skip_verify => Ok(Trust::Anyone),
-        None => anyhow::bail!(
-            "whose certificate --webhook may show is not known: give --ca FILE, or --insecure-skip-verify"
-        ),
-    }
-}
-
-/// Starts the injector's server on a free port of the loopback interface, with a certificate for these services.
-async fn start_injector(
-    args: &ReplayArgs,
-    services: &[(String, String, u16)],
-) -> anyhow::Result<(injector::serve::Handle, Certificate)> {
-    let (name, mut settings) = match &args.injector {
-        None => ("the injector configuration in the box".to_owned(), MODERN.settings()),
-        Some(path) => match path.to_str().filter(|_| !path.exists()).and_then(Boxed::named) {
-            Some(boxed) => (format!("the configuration {:?} in the box", boxed.name), boxed.settings()),
-            None => (path.display().to_string(), Settings { inject_config: read(path)?, ..Settings::default() }),
-        },
-    };
-    if let Some(path) = &args.values {
-        settings.values = Some(read(path)?);
-    }
-    if let Some(path) = &args.mesh_config {
-        settings.mesh_config = Some(read(path)?);
-    }
-    settings.environment = Environment::from_variables(
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-    );
-    let injector = Injector::load(settings).with_context(|| format!("cannot load {name}"))?;
-    let certificate = Certificate::for_services(
-        services.iter().map(|(namespace, name, _)| (namespace.as_str(), name.as_str())).chain([INJECTOR]),
-    )?;
-    let tls = injector::serve::Tls::Pem { certificate: certificate.chain.clone(), key: certificate.key.clone() };
-    let options = injector::serve::Options::new(injector::serve::Source::Fixed(Arc::new(injector)), tls);
-    Ok((injector::serve::start(options).await?, certificate))
 }

@@ -4,33 +4,55 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::RunArgs;
 use super::output::Output;
 use crate::boxed;
 use crate::report::{line, summary};
 use crate::run::{Outcome, run as run_scenario};
 use crate::scenario::{Files, Scenario, load};
 
-/// Runs scenarios and prints each as it ends; false if one failed.
-pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Vec<Outcome>> {
-    let mut scenarios = if args.scenarios.is_empty() { in_the_box()? } else { named(&args.scenarios)? };
-    if let Some(seed) = args.seed {
-        for scenario in &mut scenarios {
-            scenario.seed = seed;
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    /// Scenario files, or directories of them.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Use this seed in place of the scenarios' own.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Show each request and what admission did, also of scenarios that go well.
+    #[arg(long)]
+    trace: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
+        let outcomes = self.outcomes(output)?;
+        if output.json {
+            output.print_json(&outcomes.iter().map(Outcome::json).collect());
         }
+        Ok(outcomes.iter().all(Outcome::is_ok))
     }
-    let mut outcomes = Vec::new();
-    for scenario in &scenarios {
-        let outcome = run_scenario(scenario)?;
+
+    /// Runs scenarios and prints each as it ends, as text.
+    pub(super) fn outcomes(&self, output: &Output) -> anyhow::Result<Vec<Outcome>> {
+        let mut scenarios = if self.scenarios.is_empty() { in_the_box()? } else { named(&self.scenarios)? };
+        if let Some(seed) = self.seed {
+            for scenario in &mut scenarios {
+                scenario.seed = seed;
+            }
+        }
+        let mut outcomes = Vec::new();
+        for scenario in &scenarios {
+            let outcome = run_scenario(scenario)?;
+            if !output.json {
+                output.print(&line(&outcome, output.style, self.trace));
+            }
+            outcomes.push(outcome);
+        }
         if !output.json {
-            output.print(&line(&outcome, output.style, args.trace));
+            output.print(&summary(&outcomes, output.style));
         }
-        outcomes.push(outcome);
+        Ok(outcomes)
     }
-    if !output.json {
-        output.print(&summary(&outcomes, output.style));
-    }
-    Ok(outcomes)
 }
 
 fn in_the_box() -> anyhow::Result<Vec<Scenario>> {
