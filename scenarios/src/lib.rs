@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
+//! - [`compare`]: what two webhooks make of the same reviews;
 //! - [`report`]: what became of them;
 //! - [`scenario`]: the scenario file, and [`run`], which runs it in a [`cluster`];
 //! - [`hook`]: a webhook in this process, with faults;
@@ -17,6 +18,7 @@
 pub mod boxed;
 pub mod cli;
 pub mod cluster;
+pub mod compare;
 pub mod hook;
 pub mod https;
 pub mod replay;

@@ -8,6 +8,7 @@
 
 mod admission;
 mod direct;
+mod latency;
 mod replayed;
 mod source;
 mod target;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 
 pub use admission::{Admission, Meta, MetaError, Place, SetupError};
 pub use direct::{Direct, injector_path};
+pub use latency::Latency;
 pub use replayed::{Counts, Replayed};
 pub use source::{Log, OpenError, Problem};
 pub use target::{Subject, Target, Verdict, Worker};

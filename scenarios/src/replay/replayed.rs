@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Problem, Subject, Verdict};
+use super::{Latency, Problem, Subject, Verdict};
 
 /// Different reasons (or messages) that are counted apart; what comes after is counted as "other".
 const REASONS: usize = 200;
@@ -16,7 +16,8 @@ const PROBLEMS: usize = 20;
 const REASON_LENGTH: usize = 400;
 
 /// How many reviews ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Allowed and patched.
     pub injected: u64,
@@ -35,7 +36,7 @@ impl Counts {
         self.injected + self.skipped + self.denied + self.failed
     }
 
-    fn add(&mut self, verdict: &Verdict) {
+    pub(crate) fn add(&mut self, verdict: &Verdict) {
         *match verdict {
             Verdict::Injected => &mut self.injected,
             Verdict::Skipped(_) => &mut self.skipped,
@@ -53,7 +54,7 @@ impl Counts {
 }
 
 /// The outcome of a replay.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Replayed {
     /// All reviews.
     pub totals: Counts,
@@ -71,27 +72,8 @@ pub struct Replayed {
     pub problems: Vec<String>,
     /// From the first request to the last answer.
     pub took: Duration,
-    latency: Histogram<u64>,
-}
-
-impl Default for Replayed {
-    fn default() -> Self {
-        // 1 us to an hour at three digits: the bounds are valid, so the fallback is never taken.
-        let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3)
-            .or_else(|_| Histogram::new(3))
-            .unwrap_or_else(|_| unreachable!("three digits are within what a histogram takes"));
-        Self {
-            totals: Counts::default(),
-            groups: BTreeMap::new(),
-            skipped: BTreeMap::new(),
-            denied: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            unreadable: 0,
-            problems: Vec::new(),
-            took: Duration::ZERO,
-            latency,
-        }
-    }
+    /// How long answers took, from the intended start.
+    pub latency: Latency,
 }
 
 impl Replayed {
@@ -118,7 +100,7 @@ impl Replayed {
     /// The latency below which this share (0 to 100) of the requests stayed.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Duration {
-        Duration::from_micros(self.latency.value_at_percentile(share))
+        self.latency.percentile(share)
     }
 
     pub(crate) fn add(&mut self, subject: &Subject, verdict: Verdict, took: Duration) {
@@ -127,7 +109,7 @@ impl Replayed {
             Some(counts) => counts.add(&verdict),
             None => self.groups.entry(subject.clone()).or_default().add(&verdict),
         }
-        self.latency.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1));
+        self.latency.add(took);
         let (reasons, text) = match verdict {
             Verdict::Injected => return,
             Verdict::Skipped(text) => (&mut self.skipped, text),
