@@ -92,3 +92,13 @@ fn positive(text: &str) -> Result<f64, String> {
 fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_of_all_commands_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -15,7 +15,9 @@ use crate::hook::Certificate;
 /// The service that the injector in this process has a certificate for when none is called for.
 const SERVICE: (&str, &str) = ("istio-system", "istiod");
 
+// Groups are named by their structs unless told otherwise, and no two may share a name.
 #[derive(Debug, Default, clap::Args)]
+#[group(id = "injector-configuration", multiple = true)]
 pub(super) struct Args {
     /// The injector's ConfigMap (or its `config` text), or one in the box: modern (the default) or 1.0.
     #[arg(long, value_name = "CONFIGMAP", conflicts_with = "webhook")]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use crate::https::Trust;
 
+// Groups are named by their structs unless told otherwise, and no two may share a name.
 #[derive(Debug, Default, clap::Args)]
+#[group(id = "trust", multiple = true)]
 pub(super) struct Args {
     /// PEM file of the authority that signed the webhook's certificate.
     #[arg(long, value_name = "FILE", requires = "webhook")]
