@@ -23,6 +23,6 @@ mod record;
 mod tests;
 mod writer;
 
-pub use reader::{Error, MAX_LINE, Reader};
+pub use reader::{Error, Line, MAX_LINE, Reader};
 pub use record::{Answer, FORMAT_VERSION, Record};
 pub use writer::{Compression, Writer};

@@ -23,6 +23,30 @@ pub struct Reader {
     ended: bool,
 }
 
+/// A line as it stands in the log, not yet read as a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its number in the log, from 1.
+    pub number: u64,
+    /// Its text, without the line break.
+    pub text: &'a [u8],
+    /// Whether the line break was there: a line without one may be torn.
+    pub whole: bool,
+}
+
+impl Line<'_> {
+    /// The record in it.
+    ///
+    /// # Errors
+    /// [`Error::Bad`], or [`Error::Torn`] if it ends too early and is the last.
+    pub fn record(&self) -> Result<Record, Error> {
+        let line = self.number;
+        Record::parse(self.text).map_err(|(message, early)| {
+            if early && !self.whole { Error::Torn { line } } else { Error::Bad { line, message } }
+        })
+    }
+}
+
 /// What is wrong with a line, or with the file from that line on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -154,10 +178,12 @@ impl Reader {
     }
 }
 
-impl Iterator for Reader {
-    type Item = Result<Record, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Reader {
+    /// The next line that holds anything, for whoever reads the records elsewhere, or only counts them. It is gone with the
+    /// next call.
+    ///
+    /// Errors are those of the iterator but [`Error::Bad`], which only reading the record can tell.
+    pub fn next_line(&mut self) -> Option<Result<Line<'_>, Error>> {
         while !self.ended {
             self.line += 1;
             let line = self.line;
@@ -179,10 +205,16 @@ impl Iterator for Reader {
                 }
                 continue;
             }
-            return Some(Record::parse(&self.buffer).map_err(|(message, early)| {
-                if early && !whole { Error::Torn { line } } else { Error::Bad { line, message } }
-            }));
+            return Some(Ok(Line { number: line, text: &self.buffer, whole }));
         }
         None
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_line().map(|line| line.and_then(|line| line.record()))
     }
 }
