@@ -42,6 +42,8 @@ pub enum Answerer {
     Nobody,
     /// The sidecar injector.
     Injector(Arc<Injector>),
+    /// This function: from the bytes of a review to the bytes of the answer, `None` for HTTP status 500.
+    Function(Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>),
     /// A fixed answer: the fields of `response` but for the uid; `patch` may be a list of operations.
     Reply(Value),
 }

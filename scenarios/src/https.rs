@@ -167,6 +167,17 @@ impl Endpoint {
     }
 }
 
+/// A whole HTTP answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status code.
+    pub status: u16,
+    /// `Content-Type`, as it came.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// One kept-open connection to an endpoint; it is opened again when the other side has closed it.
 pub struct Connection {
     endpoint: Endpoint,
@@ -179,8 +190,17 @@ impl Connection {
     /// # Errors
     /// Connecting, TLS, HTTP or time. Any HTTP status is an answer.
     pub async fn post(&mut self, target: &str, body: Bytes) -> Result<(u16, Bytes), Error> {
+        let answer = self.send(target, Some("application/json"), body).await?;
+        Ok((answer.status, answer.body))
+    }
+
+    /// Posts a body of any content type, or of none, and reads the whole answer.
+    ///
+    /// # Errors
+    /// As [`Connection::post`]; a content type that cannot stand in a header is [`Error::Http`].
+    pub async fn send(&mut self, target: &str, content_type: Option<&str>, body: Bytes) -> Result<Answer, Error> {
         let limit = self.endpoint.timeout;
-        match tokio::time::timeout(limit, self.exchange(target, body)).await {
+        match tokio::time::timeout(limit, self.exchange(target, content_type, body)).await {
             Ok(answer) => answer,
             Err(_) => {
                 self.sender = None;
@@ -189,7 +209,7 @@ impl Connection {
         }
     }
 
-    async fn exchange(&mut self, target: &str, body: Bytes) -> Result<(u16, Bytes), Error> {
+    async fn exchange(&mut self, target: &str, content_type: Option<&str>, body: Bytes) -> Result<Answer, Error> {
         let mut sender = match self.sender.take() {
             Some(mut sender) => match sender.ready().await {
                 Ok(()) => sender,
@@ -197,19 +217,22 @@ impl Connection {
             },
             None => self.endpoint.connect().await?,
         };
-        let request = Request::post(target)
+        let mut request = Request::post(target)
             .header(header::HOST, self.endpoint.address())
             .header(header::USER_AGENT, "towtank")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json, */*")
-            .body(Full::new(body))
-            .map_err(|error| self.endpoint.http(&error))?;
+            .header(header::ACCEPT, "application/json, */*");
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| self.endpoint.http(&error))?;
         let answer = sender.send_request(request).await.map_err(|error| self.endpoint.http(&error))?;
         let status = answer.status().as_u16();
+        let content_type = answer.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
         let body = body.map_err(|error| self.endpoint.http(&*error))?.to_bytes();
         self.sender = Some(sender);
-        Ok((status, body))
+        Ok(Answer { status, content_type, body })
     }
 }
 

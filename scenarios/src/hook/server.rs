@@ -96,6 +96,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     Ok(match answerer {
         Answerer::Nobody => plain(StatusCode::SERVICE_UNAVAILABLE, "no configuration yet"),
         Answerer::Injector(injector) => json(injector.review(&body, &path).body),
+        Answerer::Function(answer) => {
+            answer(&body).map_or_else(|| plain(StatusCode::INTERNAL_SERVER_ERROR, "no answer"), json)
+        }
         Answerer::Reply(reply) => match AdmissionReview::decode(&body) {
             Ok(review) => json(fixed(&reply, &review.request.uid).encode(review.version)),
             Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
