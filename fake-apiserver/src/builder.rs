@@ -21,6 +21,7 @@ use crate::controllers::{self, Controllers};
 use crate::core::{Core, Shared};
 use crate::http::{Listener, Peer, bind, handle};
 use crate::kinds::Registry;
+use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::registry::bootstrap;
 use crate::registry::internal;
@@ -164,6 +165,7 @@ impl Builder {
             chain: self.connector.map_or_else(Chain::default, Chain::with_connector),
             services: self.services,
             traces: Log::default(),
+            metrics: Metrics::default(),
             address: OnceLock::from(address),
         });
         bootstrap::fill(&core);
@@ -240,6 +242,12 @@ impl FakeApiserver {
     /// The last 256 requests that went through admission, with every webhook that was considered.
     pub fn trace(&self) -> Requests {
         self.core.traces.requests()
+    }
+
+    /// What `/metrics` says: the apiserver's metrics by their real names, in Prometheus' text format. Families without a
+    /// sample are left out.
+    pub fn metrics(&self) -> String {
+        crate::discovery::metrics(&self.core)
     }
 
     /// A request as `admin`, in the process: the same way through the server without a connection. `path` may have a query; a

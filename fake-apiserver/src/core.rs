@@ -11,6 +11,7 @@ use crate::auth::Authority;
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
 use crate::kinds::Registry;
+use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::store::Store;
 use crate::trace::Log;
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) chain: Chain,
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
     pub(crate) traces: Log,
+    pub(crate) metrics: Metrics,
     /// Where the server listens, once it does.
     pub(crate) address: OnceLock<SocketAddr>,
 }

@@ -24,6 +24,15 @@ pub(crate) fn version() -> Value {
     })
 }
 
+/// The text of `/metrics`.
+pub(crate) fn metrics(core: &Core) -> String {
+    for (table, count) in core.store.counts() {
+        let (resource, group) = table.split_once('.').unwrap_or((&table, ""));
+        core.metrics.objects(group, resource, count);
+    }
+    core.metrics.render()
+}
+
 /// Answers a request for a path that is no resource.
 pub(crate) fn serve(core: &Core, method: &Method, path: &str, query: &Query, headers: &HeaderMap) -> Response<Body> {
     let kinds = core.registry.kinds();
@@ -67,7 +76,10 @@ pub(crate) fn serve(core: &Core, method: &Method, path: &str, query: &Query, hea
             "id_token_signing_alg_values_supported": ["ES256"],
         }),
         ["openapi", rest @ ..] => return openapi::serve(&kinds, rest),
-        ["metrics"] => return respond::text(200, ""),
+        ["metrics"] => {
+            let text = respond::full(metrics(core));
+            return respond::response(200, "text/plain; version=0.0.4; charset=utf-8", text);
+        }
         _ => return respond::page_not_found(),
     };
     if method != Method::GET && method != Method::HEAD {

@@ -101,6 +101,11 @@ impl Store {
         if namespace.is_empty() { objects.get(name) } else { objects.get(key(namespace, name).as_str()) }.cloned()
     }
 
+    /// How many objects each table holds.
+    pub(crate) fn counts(&self) -> Vec<(Arc<str>, usize)> {
+        self.read().tables.iter().map(|(name, table)| (name.clone(), table.objects.len())).collect()
+    }
+
     /// All objects of a table, or of one namespace of it (`""` means all), in key order, with the revision they were read at.
     pub(crate) fn list(&self, table: &str, namespace: &str) -> (Vec<Arc<Object>>, u64) {
         let inner = self.read();

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::attributes::Attributes;
 use super::client::{Client, Connector};
 use super::cluster::Cluster;
-use super::plugins::Plugins;
+use super::plugins::{Measured, Plugins};
 use super::policy::{self, Policies};
 use super::rejection::Rejection;
 use super::trace::Phase;
@@ -54,8 +54,13 @@ impl Chain {
     /// # Errors
     /// The Status for the client.
     pub async fn mutate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        let started = Instant::now();
         let result = self.mutate_rounds(cluster, attributes).await;
-        in_time(result, attributes).await
+        let result = in_time(result, attributes).await;
+        if let Some(metrics) = cluster.metrics() {
+            metrics.step(true, attributes.operation.as_str(), result.is_err(), started.elapsed());
+        }
+        result
     }
 
     async fn mutate_rounds(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
@@ -63,9 +68,11 @@ impl Chain {
         let mut policies = policy::Rounds::default();
         loop {
             self.plugins.mutate(cluster, attributes)?;
-            reinvocation.due |= self.policies.mutate(cluster, attributes, &mut policies)?;
+            let measured = Measured::start(cluster, attributes, "MutatingAdmissionPolicy", true);
+            reinvocation.due |= measured.end(self.policies.mutate(cluster, attributes, &mut policies))?;
             let hooks = self.webhooks.of(Phase::Mutating, cluster);
-            webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await?;
+            let measured = Measured::start(cluster, attributes, "MutatingAdmissionWebhook", true);
+            measured.end(webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await)?;
             if reinvocation.again || !reinvocation.due {
                 return Ok(());
             }
@@ -79,10 +86,21 @@ impl Chain {
     /// # Errors
     /// The Status for the client.
     pub async fn validate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
+        let started = Instant::now();
+        let result = self.validate_all(cluster, attributes).await;
+        if let Some(metrics) = cluster.metrics() {
+            metrics.step(false, attributes.operation.as_str(), result.is_err(), started.elapsed());
+        }
+        result
+    }
+
+    async fn validate_all(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
         self.plugins.validate(cluster, attributes)?;
-        self.policies.validate(cluster, attributes)?;
+        let measured = Measured::start(cluster, attributes, "ValidatingAdmissionPolicy", false);
+        measured.end(self.policies.validate(cluster, attributes))?;
         let hooks = self.webhooks.of(Phase::Validating, cluster);
-        let result = webhook::validate(&hooks, &self.client, cluster, attributes).await;
+        let measured = Measured::start(cluster, attributes, "ValidatingAdmissionWebhook", false);
+        let result = measured.end(webhook::validate(&hooks, &self.client, cluster, attributes).await);
         in_time(result, attributes).await?;
         self.plugins.quota(cluster, attributes)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::attributes::{GroupVersionKind, GroupVersionResource};
+use crate::metrics::Metrics;
 
 /// A typed decode that failed: the text is Go's, e.g.
 /// `json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string`.
@@ -61,6 +62,11 @@ pub trait Cluster: Send + Sync {
     /// Whether the user may do something (CEL's `authorizer`); the fake allows everything unless told otherwise.
     fn authorize(&self, _user: &super::UserInfo, _query: &AccessQuery<'_>) -> bool {
         true
+    }
+
+    /// Where admission counts what it does, if anywhere.
+    fn metrics(&self) -> Option<&Metrics> {
+        None
     }
 
     /// A new uid, from the seeded generator.

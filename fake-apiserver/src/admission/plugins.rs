@@ -1,8 +1,11 @@
 //! The built-in plugins that webhooks can see the work of, in the order of kube-apiserver.
 
+use tokio::time::Instant;
+
 use super::attributes::Attributes;
 use super::cluster::Cluster;
 use super::rejection::Rejection;
+use crate::metrics::Metrics;
 
 mod default_storage_class;
 mod limit_ranger;
@@ -38,6 +41,35 @@ const ALL: [Plugin; 10] = [
     Plugin { name: "ResourceQuota", mutate: None, validate: None },
 ];
 
+/// One plugin at work, for the metrics.
+pub(crate) struct Measured<'a> {
+    metrics: Option<&'a Metrics>,
+    name: &'static str,
+    mutating: bool,
+    operation: &'static str,
+    started: Instant,
+}
+
+impl<'a> Measured<'a> {
+    pub(crate) fn start(
+        cluster: &'a dyn Cluster,
+        attributes: &Attributes,
+        name: &'static str,
+        mutating: bool,
+    ) -> Measured<'a> {
+        let operation = attributes.operation.as_str();
+        Measured { metrics: cluster.metrics(), name, mutating, operation, started: Instant::now() }
+    }
+
+    /// The plugin's result, counted.
+    pub(crate) fn end<T>(self, result: Result<T, Rejection>) -> Result<T, Rejection> {
+        if let Some(metrics) = self.metrics {
+            metrics.plugin(self.name, self.mutating, self.operation, result.is_err(), self.started.elapsed());
+        }
+        result
+    }
+}
+
 /// The plugins that are switched on.
 #[derive(Default)]
 pub(crate) struct Plugins {
@@ -60,15 +92,23 @@ impl Plugins {
     }
 
     pub(crate) fn mutate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
-        self.on().filter_map(|plugin| plugin.mutate).try_for_each(|run| run(cluster, attributes))
+        self.on()
+            .filter_map(|plugin| Some((plugin.name, plugin.mutate?)))
+            .try_for_each(|(name, run)| Measured::start(cluster, attributes, name, true).end(run(cluster, attributes)))
     }
 
     pub(crate) fn validate(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
-        self.on().filter_map(|plugin| plugin.validate).try_for_each(|run| run(cluster, attributes))
+        self.on()
+            .filter_map(|plugin| Some((plugin.name, plugin.validate?)))
+            .try_for_each(|(name, run)| Measured::start(cluster, attributes, name, false).end(run(cluster, attributes)))
     }
 
     /// Quota comes after the validating webhooks.
     pub(crate) fn quota(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
-        if self.disabled.contains(&"ResourceQuota") { Ok(()) } else { resource_quota::admit(cluster, attributes) }
+        if self.disabled.contains(&"ResourceQuota") {
+            return Ok(());
+        }
+        let measured = Measured::start(cluster, attributes, "ResourceQuota", false);
+        measured.end(resource_quota::admit(cluster, attributes))
     }
 }

@@ -9,14 +9,18 @@ mod selectors;
 mod validating;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::attributes::{Attributes, GroupVersionKind};
 use super::cel::variables;
 use super::cluster::Cluster;
 use super::rejection::Rejection;
+use crate::metrics::{Called, Matched};
 
+use call::Failure;
 pub(crate) use configuration::{Webhook, Webhooks, selector};
 pub(crate) use mutating::{Reinvocation, decode, dispatch as mutate};
 pub(crate) use rules::{Invocation, Rule, exempt, invocation};
@@ -38,6 +42,7 @@ pub(crate) fn should_call(
     attributes: &Attributes,
     held: &GroupVersionKind,
     cluster: &dyn Cluster,
+    mutating: bool,
 ) -> Result<Match, Rejection> {
     let in_namespace = namespace_matches(&hook.namespace_selector, attributes, cluster);
     if let Ok(false) = in_namespace {
@@ -57,7 +62,19 @@ pub(crate) fn should_call(
         let old = in_kind(attributes.old_object.as_ref(), &attributes.kind, &invocation.kind, cluster)?;
         let addressed = (&invocation.resource, &invocation.kind);
         let variables = variables(attributes, addressed, new.as_deref(), old.as_deref(), cluster);
-        match hook.conditions.evaluate(&variables) {
+        let started = Instant::now();
+        let result = hook.conditions.evaluate(&variables);
+        if let Some(metrics) = cluster.metrics() {
+            let matched = match &result {
+                Ok(None) => Matched::Included,
+                Ok(Some(_)) => Matched::Excluded,
+                Err(_) => Matched::Failed,
+            };
+            let phase = if mutating { "admit" } else { "validating" };
+            let operation = attributes.operation.as_str();
+            metrics.conditions(("webhook", &hook.name), phase, operation, matched, started.elapsed());
+        }
+        match result {
             Ok(None) => {}
             Ok(Some(name)) => return Ok(Match::No(format!("matchCondition {name} is false"))),
             Err(error) => {
@@ -67,6 +84,26 @@ pub(crate) fn should_call(
         }
     }
     Ok(Match::Yes(invocation))
+}
+
+/// Counts a call.
+pub(crate) fn observe(
+    cluster: &dyn Cluster,
+    attributes: &Attributes,
+    hook: &Webhook,
+    mutating: bool,
+    failure: Option<&Failure>,
+    took: Duration,
+) {
+    let Some(metrics) = cluster.metrics() else { return };
+    let called = match failure {
+        None => Called::Allowed,
+        Some(Failure::Denied(rejection)) => Called::Denied(rejection.code),
+        Some(Failure::Rejected(_)) => Called::Unusable,
+        Some(Failure::Calling { code, .. }) if hook.ignore_failures => Called::FailedOpen(*code),
+        Some(Failure::Calling { code, .. }) => Called::Failed(*code),
+    };
+    metrics.webhook(&hook.name, mutating, attributes.operation.as_str(), called, took);
 }
 
 /// An object in the kind that a webhook wants.

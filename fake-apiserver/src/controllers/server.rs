@@ -86,7 +86,15 @@ async fn serve(core: &Shared, call: Call) -> Result<Value, Refusal> {
         deadline,
         warnings: Vec::new(),
     };
-    match timeout_at(deadline, registry::serve(core, &mut request, &info)).await {
+    let started = Instant::now();
+    let result = timeout_at(deadline, registry::serve(core, &mut request, &info)).await;
+    let code = match &result {
+        Ok(Ok(reply)) => reply.code,
+        Ok(Err(rejection)) => rejection.code,
+        Err(_elapsed) => 504,
+    };
+    core.metrics.request(&info.counted(false, false), code, started.elapsed(), None);
+    match result {
         Ok(Ok(reply)) => Ok(match reply.content {
             Content::Stored(object) => object.value().clone(),
             Content::Value(value) | Content::Status(value) => value,

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
 
+use super::counted::Counted;
 use super::negotiate::{self, OBJECT_FORMATS};
 use super::show::{self, Shown};
 use crate::access::{authenticate, authorize};
@@ -48,6 +49,7 @@ where
     let path = decode(parts.uri.path(), false);
     let info = RequestInfo::parse(&parts.method, &path, query.flag("watch"));
     let pretty = wants_pretty(&query, header(&parts.headers, USER_AGENT));
+    let counted = Counted::start(core, &info, &query, &parts.headers);
     let mut response = match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body).await {
         Ok(Answer::Shown(shown)) => show::object(core, *shown, pretty),
         Ok(Answer::Plain(response)) => response,
@@ -60,6 +62,7 @@ where
         }
     };
     show::common_headers(core, &mut response);
+    let mut response = counted.end(&info, &path, response);
     if head {
         *response.body_mut() = respond::empty();
     }

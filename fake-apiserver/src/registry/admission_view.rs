@@ -13,6 +13,7 @@ use crate::admission::{
 use crate::auth::rbac::{Decision, Query};
 use crate::core::Core;
 use crate::kinds::{Gvk, qualified};
+use crate::metrics::Metrics;
 
 impl Core {
     fn table(&self, group: &str, resource: &str) -> String {
@@ -89,6 +90,10 @@ impl Cluster for Core {
             path: query.path,
         };
         matches!(authorize::decide(self, user, &query), Decision::Allowed(_))
+    }
+
+    fn metrics(&self) -> Option<&Metrics> {
+        Some(&self.metrics)
     }
 
     fn uid(&self) -> String {

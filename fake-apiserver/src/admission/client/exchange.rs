@@ -39,6 +39,8 @@ pub(crate) enum CallError {
     Setup(String),
     /// The call failed.
     Call(String),
+    /// The webhook answered with an HTTP status that is no success.
+    Status(u16, String),
 }
 
 /// The client of all webhooks of an apiserver.
@@ -97,7 +99,13 @@ impl Client {
                     }
                     tokio::time::sleep_until(until).await;
                 }
-                None => return interpret(reply).map_err(CallError::Call),
+                None => {
+                    let status = reply.status.as_u16();
+                    return interpret(reply).map_err(|error| match status {
+                        200..=206 => CallError::Call(error),
+                        _ => CallError::Status(status, error),
+                    });
+                }
             }
         }
     }

@@ -1,7 +1,10 @@
 //! ValidatingAdmissionPolicies: deny, warn, audit.
 
+use std::time::Duration;
+
 use kube_cel::cel::Value as Cel;
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio::time::Instant;
 
 use super::super::attributes::Attributes;
 use super::super::cel::Budget;
@@ -10,6 +13,17 @@ use super::super::rejection::Rejection;
 use super::super::trace::{Entry, Outcome, Phase};
 use super::compiled::Validation;
 use super::{BUDGET, Bound, matching, scope};
+
+/// A failure with the action Audit, in the words of its annotation (`policies/vap-warn-audit`).
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Audited<'a> {
+    message: String,
+    policy: &'a str,
+    binding: &'a str,
+    expression_index: usize,
+    validation_actions: &'a [String],
+}
 
 /// A validation that did not hold.
 struct Failure {
@@ -24,6 +38,7 @@ pub(crate) fn run(bound: &[Bound], cluster: &dyn Cluster, attributes: &mut Attri
     for one in bound {
         let (policy, binding) = (&one.policy, &one.binding);
         let mut annotations = Vec::new();
+        let started = Instant::now();
         let Some(failures) = evaluate(one, cluster, attributes, &mut annotations)? else { continue };
         for (key, value) in annotations {
             attributes.annotate(&format!("{}/{key}", policy.name), &value);
@@ -41,8 +56,9 @@ pub(crate) fn run(bound: &[Bound], cluster: &dyn Cluster, attributes: &mut Attri
             webhook: String::new(),
             uid: String::new(),
             outcome,
-            took: std::time::Duration::ZERO,
+            took: started.elapsed(),
         });
+        count(one, cluster, failures.len(), started.elapsed());
         for failure in failures {
             let named = format!("ValidatingAdmissionPolicy '{}' with binding '{}'", policy.name, binding.name);
             if does("Deny") && refusal.is_none() {
@@ -53,18 +69,35 @@ pub(crate) fn run(bound: &[Bound], cluster: &dyn Cluster, attributes: &mut Attri
                 attributes.warn(&format!("Validation failed for {named}: {}", failure.message));
             }
             if does("Audit") {
-                audited.push(json!({
-                    "message": failure.message, "policy": policy.name, "binding": binding.name,
-                    "expressionIndex": failure.index, "validationActions": binding.actions,
-                }));
+                audited.push(Audited {
+                    message: failure.message,
+                    policy: &policy.name,
+                    binding: &binding.name,
+                    expression_index: failure.index,
+                    validation_actions: &binding.actions,
+                });
             }
         }
     }
     if !audited.is_empty() {
-        let text = Value::Array(audited).to_string();
+        let text = serde_json::to_string(&audited).unwrap_or_default();
         attributes.annotate("validation.policy.admission.k8s.io/validation_failure", &text);
     }
     refusal.map_or(Ok(()), Err)
+}
+
+/// Counts what a policy did: once for each failure and action, or once as allowed.
+fn count(one: &Bound, cluster: &dyn Cluster, failures: usize, took: Duration) {
+    let Some(metrics) = cluster.metrics() else { return };
+    let (policy, binding) = (&one.policy.name, &one.binding.name);
+    if failures == 0 {
+        return metrics.policy(policy, binding, "allow", "no_error", took);
+    }
+    for action in &one.binding.actions {
+        for _ in 0..failures {
+            metrics.policy(policy, binding, &action.to_lowercase(), "no_error", took);
+        }
+    }
 }
 
 /// What did not hold; none when the policy does not apply.

@@ -15,16 +15,31 @@ use super::configuration::Webhook;
 use super::reply::{self, Verdict};
 use super::rules::Invocation;
 
+/// The status of calls that brought no answer or none that can be read.
+const UNAVAILABLE: u16 = 503;
+
 /// How a call went wrong.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The call failed: subject to failurePolicy. The text follows `failed calling webhook "x": `.
-    Calling(String),
-    /// The webhook said no, or something that no failurePolicy forgives.
+    /// The call failed: subject to failurePolicy.
+    Calling {
+        /// The text follows `failed calling webhook "x": `.
+        error: String,
+        /// The status by which metrics tell it: the webhook's own, or that of the error.
+        code: u16,
+    },
+    /// The webhook said no.
+    Denied(Rejection),
+    /// What the webhook said cannot be used, which no failurePolicy forgives.
     Rejected(Rejection),
 }
 
 impl Failure {
+    /// A failed call that metrics count under the usual 503.
+    pub(crate) fn calling(error: String) -> Failure {
+        Failure::Calling { error, code: UNAVAILABLE }
+    }
+
     /// The whole text of a failed call.
     pub(crate) fn text(hook: &str, error: &str) -> String {
         format!("failed calling webhook {}: {error}", golang::quote(hook))
@@ -50,17 +65,21 @@ impl Call<'_> {
             let message = format!("admission webhook {} does not support dry run", golang::quote(&hook.name));
             return Err(Failure::Rejected(Rejection::bad_request(&message)));
         }
-        let body = self.review(invocation, uid, hook.v1beta1).map_err(Failure::Calling)?;
+        let body = self.review(invocation, uid, hook.v1beta1);
+        let body = body.map_err(|error| Failure::Calling { error, code: 400 })?;
         let timeout = remaining(hook.timeout, self.attributes.deadline);
         let reply = self.client.post(&hook.client, self.cluster, body.into(), timeout).await;
+        let failed = |error: String, code| Failure::Calling { error: format!("failed to call webhook: {error}"), code };
         let reply = reply.map_err(|error| match error {
-            CallError::Setup(error) => Failure::Calling(format!("could not get REST client: {error}")),
-            CallError::Call(error) => Failure::Calling(format!("failed to call webhook: {error}")),
+            CallError::Setup(error) => {
+                Failure::Calling { error: format!("could not get REST client: {error}"), code: 400 }
+            }
+            CallError::Call(error) => failed(error, UNAVAILABLE),
+            CallError::Status(code, error) => failed(error, code),
         })?;
-        let review = reply::decode(&reply, hook.v1beta1)
-            .map_err(|error| Failure::Calling(format!("failed to call webhook: {error}")))?;
+        let review = reply::decode(&reply, hook.v1beta1).map_err(|error| failed(error, UNAVAILABLE))?;
         reply::verify(review, uid, self.mutating, hook.v1beta1)
-            .map_err(|error| Failure::Calling(format!("received invalid webhook response: {error}")))
+            .map_err(|error| Failure::calling(format!("received invalid webhook response: {error}")))
     }
 
     fn review(&self, invocation: &Invocation, uid: &str, v1beta1: bool) -> Result<Vec<u8>, String> {

@@ -15,7 +15,7 @@ use super::super::trace::{Entry, Outcome, Phase};
 use super::call::{Call, Failure, denial};
 use super::configuration::Webhook;
 use super::rules::{Invocation, exempt};
-use super::{Match, in_kind, should_call};
+use super::{Match, in_kind, observe, should_call};
 
 const SCHEME: &str = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
 
@@ -81,7 +81,7 @@ impl Round<'_> {
     }
 
     async fn hook(&mut self, index: usize, hook: &Webhook) -> Result<(), Rejection> {
-        let invocation = match should_call(hook, self.attributes, self.held(), self.cluster)? {
+        let invocation = match should_call(hook, self.attributes, self.held(), self.cluster, true)? {
             Match::No(why) => {
                 self.trace(hook, "", Outcome::Skipped(why), Instant::now());
                 return Ok(());
@@ -97,6 +97,7 @@ impl Round<'_> {
         let uid = self.cluster.uid();
         let started = Instant::now();
         let result = self.call(hook, &invocation, &uid).await;
+        observe(self.cluster, self.attributes, hook, true, result.as_ref().err(), started.elapsed());
         let changed = matches!(result, Ok(Some(_)));
         self.annotate(index, hook, changed);
         if changed {
@@ -111,11 +112,15 @@ impl Round<'_> {
                 self.trace(hook, &uid, patch.map_or(Outcome::Allowed, Outcome::Patched), started);
                 Ok(())
             }
-            Err(Failure::Rejected(rejection)) => {
+            Err(Failure::Denied(rejection)) => {
                 self.trace(hook, &uid, Outcome::Denied(rejection.message().to_owned()), started);
                 Err(rejection)
             }
-            Err(Failure::Calling(error)) => {
+            Err(Failure::Rejected(rejection)) => {
+                self.trace(hook, &uid, Outcome::Failed(rejection.message().to_owned()), started);
+                Err(rejection)
+            }
+            Err(Failure::Calling { error, .. }) => {
                 let error = Failure::text(&hook.name, &error);
                 if hook.ignore_failures {
                     let key =
@@ -168,13 +173,13 @@ impl Round<'_> {
             self.attributes.warn(warning);
         }
         if !verdict.allowed {
-            return Err(Failure::Rejected(denial(&hook.name, verdict.status)));
+            return Err(Failure::Denied(denial(&hook.name, verdict.status)));
         }
         if verdict.patch.is_empty() {
             return Ok(None);
         }
         let patch = Patch::parse(&verdict.patch)
-            .map_err(|error| Failure::Calling(format!("received undecodable patch in webhook response: {error}")))?;
+            .map_err(|error| Failure::calling(format!("received undecodable patch in webhook response: {error}")))?;
         if patch.is_empty() {
             return Ok(None);
         }
@@ -186,7 +191,8 @@ impl Round<'_> {
             return Err(Failure::Rejected(Rejection::internal(&text)));
         };
         if verdict.patch_type != "JSONPatch" {
-            return Err(Failure::Calling(format!("unsupported patch type {}", golang::quote(&verdict.patch_type))));
+            let error = format!("unsupported patch type {}", golang::quote(&verdict.patch_type));
+            return Err(Failure::Calling { error, code: 400 });
         }
         let internal = |text: &str| Failure::Rejected(Rejection::internal(text));
         let patched = patch.apply(object.clone()).map_err(|error| internal(&error.to_string()))?;

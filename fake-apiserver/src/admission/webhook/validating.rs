@@ -17,7 +17,7 @@ use super::call::{Call, Failure, denial};
 use super::configuration::Webhook;
 use super::reply::Verdict;
 use super::rules::{Invocation, exempt};
-use super::{Match, in_kind, should_call};
+use super::{Match, in_kind, observe, should_call};
 
 struct Relevant<'a> {
     hook: &'a Webhook,
@@ -44,7 +44,7 @@ pub(crate) async fn dispatch(
     let mut relevant = Vec::new();
     let mut others = Versions::new();
     for hook in hooks {
-        match should_call(hook, attributes, &attributes.kind, cluster)? {
+        match should_call(hook, attributes, &attributes.kind, cluster, false)? {
             Match::No(why) => trace(attributes, hook, "", Outcome::Skipped(why), Instant::now()),
             Match::Yes(invocation) => {
                 if invocation.kind != attributes.kind && !others.contains_key(&invocation.kind) {
@@ -79,9 +79,12 @@ pub(crate) async fn dispatch(
     };
     let mut refusal = None;
     for (index, result, ended) in finished {
-        let outcome = conclude(attributes, index, &relevant[index], result, &mut refusal);
         let one = &relevant[index];
-        attributes.trace.push(entry(one.hook, &one.uid, outcome, ended.duration_since(started)));
+        let took = ended.duration_since(started);
+        let result = result.and_then(|verdict| judge(attributes, one.hook, verdict));
+        observe(cluster, attributes, one.hook, false, result.as_ref().err(), took);
+        let outcome = conclude(attributes, index, one.hook, result, &mut refusal);
+        attributes.trace.push(entry(one.hook, &one.uid, outcome, took));
     }
     refusal.map_or(Ok(()), Err)
 }
@@ -101,29 +104,37 @@ async fn send(
     call.send(one.hook, &one.invocation, &one.uid).await
 }
 
+/// What a verdict says besides: annotations and warnings; a "no" is a failure.
+fn judge(attributes: &mut Attributes, hook: &Webhook, verdict: Verdict) -> Result<(), Failure> {
+    for (key, value) in &verdict.annotations {
+        attributes.annotate(&format!("{}/{key}", hook.name), value);
+    }
+    for warning in &verdict.warnings {
+        attributes.warn(warning);
+    }
+    if verdict.allowed { Ok(()) } else { Err(Failure::Denied(denial(&hook.name, verdict.status))) }
+}
+
 fn conclude(
     attributes: &mut Attributes,
     index: usize,
-    one: &Relevant<'_>,
-    result: Result<Verdict, Failure>,
+    hook: &Webhook,
+    result: Result<(), Failure>,
     refusal: &mut Option<Rejection>,
 ) -> Outcome {
-    let hook = one.hook;
-    let rejection = match result {
-        Ok(verdict) => {
-            for (key, value) in &verdict.annotations {
-                attributes.annotate(&format!("{}/{key}", hook.name), value);
-            }
-            for warning in &verdict.warnings {
-                attributes.warn(warning);
-            }
-            if verdict.allowed {
-                return Outcome::Allowed;
-            }
-            denial(&hook.name, verdict.status)
+    match result {
+        Ok(()) => Outcome::Allowed,
+        Err(Failure::Denied(rejection)) => {
+            let message = rejection.message().to_owned();
+            refusal.get_or_insert(rejection);
+            Outcome::Denied(message)
         }
-        Err(Failure::Rejected(rejection)) => rejection,
-        Err(Failure::Calling(error)) => {
+        Err(Failure::Rejected(rejection)) => {
+            let message = rejection.message().to_owned();
+            refusal.get_or_insert(rejection);
+            Outcome::Failed(message)
+        }
+        Err(Failure::Calling { error, .. }) => {
             let error = Failure::text(&hook.name, &error);
             if hook.ignore_failures {
                 let key = format!("failed-open.validating.webhook.admission.k8s.io/round_0_index_{index}");
@@ -131,12 +142,9 @@ fn conclude(
                 return Outcome::FailedOpen(error);
             }
             refusal.get_or_insert_with(|| Rejection::internal(&error));
-            return Outcome::Failed(error);
+            Outcome::Failed(error)
         }
-    };
-    let message = rejection.message().to_owned();
-    refusal.get_or_insert(rejection);
-    Outcome::Denied(message)
+    }
 }
 
 fn trace(attributes: &mut Attributes, hook: &Webhook, uid: &str, outcome: Outcome, started: Instant) {
