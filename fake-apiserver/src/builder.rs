@@ -52,6 +52,7 @@ pub struct Builder {
     objects: Vec<Value>,
     connector: Option<Arc<dyn Connector>>,
     controllers: bool,
+    nodes: u32,
 }
 
 impl Default for Builder {
@@ -66,6 +67,7 @@ impl Default for Builder {
             objects: Vec::new(),
             connector: None,
             controllers: true,
+            nodes: 0,
         }
     }
 }
@@ -130,6 +132,14 @@ impl Builder {
         self
     }
 
+    /// So many simulated nodes, `node-1` and on (default none: pods stay pending). Pods are scheduled, their containers start,
+    /// become ready and end; nothing is pulled or run. Needs [`Builder::controllers`].
+    #[must_use]
+    pub fn nodes(mut self, count: u32) -> Builder {
+        self.nodes = count;
+        self
+    }
+
     /// Where webhooks' `clientConfig.service` of this name and port is really served; other services are dialled at their
     /// clusterIP.
     #[must_use]
@@ -156,6 +166,7 @@ impl Builder {
         let core = Arc::new(Core {
             store: Arc::new(Store::new(self.history)),
             has_controllers: self.controllers,
+            nodes: self.nodes,
             registry: Registry::new(),
             random: Random::new(self.seed),
             clock: self.clock,

@@ -24,6 +24,7 @@ mod informer;
 mod job;
 mod kinds;
 mod namespace;
+mod nodes;
 mod pods;
 mod queue;
 mod replica_set;
@@ -49,7 +50,9 @@ use self::client::{Api, Client};
 use self::context::Context;
 use self::events::{Stamps, recorder};
 use self::runner::Runner;
+use crate::admission::UserInfo;
 use crate::core::Shared;
+use crate::registry::internal::CONTROLLER_AGENT;
 
 /// Running controllers; dropping them stops them.
 pub(crate) struct Controllers {
@@ -74,6 +77,15 @@ impl Maker<'_> {
         self.runner.spawn(writer.run());
         Context { client, cache: self.cache.clone(), events, clock }
     }
+
+    /// The same for a component that is no controller: a user and a user agent of its own.
+    fn context_as(&mut self, user: UserInfo, agent: &'static str, component: &'static str) -> Context {
+        let client = Client::new(server::Server::new(self.core.clone(), agent), user);
+        let clock = self.core.clock;
+        let (events, writer) = recorder(component, client.clone(), clock, self.stamps.clone());
+        self.runner.spawn(writer.run());
+        Context { client, cache: self.cache.clone(), events, clock }
+    }
 }
 
 /// Starts all controllers of a cluster.
@@ -81,7 +93,7 @@ pub(crate) fn start(core: &Shared) -> Controllers {
     let cache = Arc::new(Cache::new(core.store.clone()));
     let mut maker = Maker {
         core,
-        api: Arc::new(server::Server(core.clone())),
+        api: server::Server::new(core.clone(), CONTROLLER_AGENT),
         cache: cache.clone(),
         stamps: Arc::default(),
         runner: Runner::new(cache),
@@ -114,5 +126,8 @@ pub(crate) fn start(core: &Shared) -> Controllers {
 
     let context = maker.context("generic-garbage-collector", "garbage-collector-controller");
     maker.runner.spawn(garbage::GarbageCollector::new(context, discovery).run());
+    if core.nodes > 0 {
+        nodes::add(&mut maker, core.nodes);
+    }
     Controllers { _tasks: maker.runner.start() }
 }

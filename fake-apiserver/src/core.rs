@@ -21,6 +21,8 @@ pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
     /// Whether controllers run; without them, what a namespace needs is done in their stead.
     pub(crate) has_controllers: bool,
+    /// How many nodes are simulated.
+    pub(crate) nodes: u32,
     pub(crate) registry: Registry,
     pub(crate) random: Random,
     pub(crate) clock: Clock,

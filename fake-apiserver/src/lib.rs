@@ -39,6 +39,7 @@ mod error;
 mod http;
 mod kinds;
 mod metrics;
+mod node;
 mod objects;
 mod random;
 mod refusal;

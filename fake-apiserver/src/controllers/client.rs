@@ -184,6 +184,25 @@ impl Client {
         self.api.call(call).await
     }
 
+    /// POST of another kind's object to a subresource of the object that it names.
+    pub(crate) async fn post(
+        &self,
+        kind: &Kind,
+        subresource: &'static str,
+        api_version: &str,
+        object_kind: &str,
+        mut object: Value,
+    ) -> Result<Value, Refusal> {
+        object["apiVersion"] = api_version.into();
+        object["kind"] = object_kind.into();
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let mut call = self.start(Verb::Create, kind, &text("namespace"));
+        call.name = text("name");
+        call.subresource = subresource;
+        call.body = Some(object);
+        self.api.call(call).await
+    }
+
     /// PATCH; `verb` says which kind.
     pub(crate) async fn patch(
         &self,

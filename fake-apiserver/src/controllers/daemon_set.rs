@@ -1,6 +1,6 @@
 //! DaemonSets: one pod on every node that fits.
 
-mod placement;
+pub(in crate::controllers) mod placement;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

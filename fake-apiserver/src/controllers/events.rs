@@ -42,6 +42,8 @@ impl Stamps {
 #[derive(Clone, Debug)]
 struct Happening {
     involved: Value,
+    /// The node on which it happened, `""` if on none.
+    host: String,
     event_type: &'static str,
     reason: &'static str,
     message: String,
@@ -87,7 +89,37 @@ impl Recorder {
         self.record(object, kind, "Warning", reason, message);
     }
 
+    /// An event about something of an object (`spec.containers{app}`) on a node.
+    #[expect(clippy::too_many_arguments, reason = "the parts of an event")]
+    pub(crate) fn from_host(
+        &self,
+        object: &Value,
+        kind: &Kind,
+        warning: bool,
+        reason: &'static str,
+        message: String,
+        field: &str,
+        host: &str,
+    ) {
+        let event_type = if warning { "Warning" } else { "Normal" };
+        self.record_at(object, kind, event_type, reason, message, field, host);
+    }
+
     fn record(&self, object: &Value, kind: &Kind, event_type: &'static str, reason: &'static str, message: String) {
+        self.record_at(object, kind, event_type, reason, message, "", "");
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of an event")]
+    fn record_at(
+        &self,
+        object: &Value,
+        kind: &Kind,
+        event_type: &'static str,
+        reason: &'static str,
+        message: String,
+        field: &str,
+        host: &str,
+    ) {
         let now = self.clock.now();
         let mut involved = json!({
             "kind": kind.kind, "apiVersion": kind.api_version(), "name": view::name(object), "uid": view::uid(object),
@@ -96,8 +128,12 @@ impl Recorder {
         if !view::namespace(object).is_empty() {
             involved["namespace"] = view::namespace(object).into();
         }
+        if !field.is_empty() {
+            involved["fieldPath"] = field.into();
+        }
         let happening = Happening {
             involved,
+            host: host.to_owned(),
             event_type,
             reason,
             message,
@@ -148,7 +184,7 @@ impl Writer {
         let name = format!("{}.{:x}", view::text(&happening.involved, "/name"), happening.stamp);
         // One that stands for many is not said to be reported by anybody.
         let reporter = if correlate::is_combined(&message) { "" } else { self.component };
-        let event = json!({
+        let mut event = json!({
             "metadata": { "name": name, "namespace": namespace },
             "involvedObject": happening.involved,
             "reason": happening.reason, "message": message, "type": happening.event_type,
@@ -156,6 +192,10 @@ impl Writer {
             "firstTimestamp": first, "lastTimestamp": happening.time, "count": count,
             "eventTime": null, "reportingComponent": reporter, "reportingInstance": "",
         });
+        if !happening.host.is_empty() {
+            event["source"]["host"] = happening.host.as_str().into();
+            event["reportingInstance"] = happening.host.as_str().into();
+        }
         match self.client.create(&kinds::EVENT, &namespace, event).await {
             Ok(_) => correlator.wrote(&happening, &message, &name, count, &first),
             Err(refusal) => tracing::debug!(component = self.component, %refusal, "event not written"),

@@ -16,7 +16,6 @@ use crate::kinds::Kinds;
 use crate::registry;
 use crate::registry::call::{Call as Request, Content};
 use crate::registry::create::put_in_place;
-use crate::registry::internal::CONTROLLER_AGENT;
 use crate::request::path::RequestInfo;
 use crate::request::query::Query;
 
@@ -25,11 +24,21 @@ const NAMESPACE: &str = "kube-system";
 /// How long a request may take, as for any client that does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct Server(pub(super) Shared);
+pub(super) struct Server {
+    core: Shared,
+    /// The user agent, which managed fields go by.
+    agent: &'static str,
+}
+
+impl Server {
+    pub(super) fn new(core: Shared, agent: &'static str) -> Arc<Server> {
+        Arc::new(Server { core, agent })
+    }
+}
 
 impl Api for Server {
     fn call(&self, call: Call) -> Answer<'_> {
-        Box::pin(serve(&self.0, call))
+        Box::pin(serve(&self.core, self.agent, call))
     }
 }
 
@@ -45,7 +54,7 @@ fn verb_of(verb: Verb) -> (&'static str, &'static str) {
     }
 }
 
-async fn serve(core: &Shared, call: Call) -> Result<Value, Refusal> {
+async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal> {
     let unknown = || Refusal {
         code: 404,
         reason: "NotFound".to_owned(),
@@ -80,7 +89,7 @@ async fn serve(core: &Shared, call: Call) -> Result<Value, Refusal> {
         name: call.name,
         query: Query::default(),
         content_type: content_type.to_owned(),
-        user_agent: CONTROLLER_AGENT.to_owned(),
+        user_agent: agent.to_owned(),
         body: body.into(),
         user: (*call.user).clone(),
         deadline,

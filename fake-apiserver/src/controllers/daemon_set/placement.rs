@@ -47,7 +47,7 @@ pub(super) fn bind_to(spec: &mut Value, node: &str) {
 }
 
 /// The node that a pod is on, or is bound to.
-pub(super) fn node_of(pod: &Value) -> Option<&str> {
+pub(in crate::controllers) fn node_of(pod: &Value) -> Option<&str> {
     let on = text(pod, "/spec/nodeName");
     if !on.is_empty() {
         return Some(on);
@@ -63,7 +63,7 @@ pub(super) fn node_of(pod: &Value) -> Option<&str> {
 }
 
 /// Whether a pod of this spec (tolerations included) should be on the node, and whether one that is there may stay.
-pub(super) fn fits(spec: &Value, node: &Value) -> (bool, bool) {
+pub(in crate::controllers) fn fits(spec: &Value, node: &Value) -> (bool, bool) {
     let wanted = text(spec, "/nodeName");
     if !(wanted.is_empty() || wanted == name(node)) || !selects(spec, node) {
         return (false, false);

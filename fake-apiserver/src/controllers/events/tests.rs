@@ -3,6 +3,7 @@ use super::*;
 
 fn happening(message: &str, seconds: i64) -> Happening {
     Happening {
+        host: String::new(),
         involved: json!({ "kind": "ReplicaSet", "name": "web", "uid": "u", "namespace": "n" }),
         event_type: "Normal",
         reason: "SuccessfulCreate",
