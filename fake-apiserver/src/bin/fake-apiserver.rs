@@ -27,6 +27,9 @@ struct Arguments {
     /// Who decides what other users may do
     #[arg(long, value_enum, default_value_t = Mode::Rbac)]
     authorization_mode: Mode,
+    /// So many simulated nodes: pods are scheduled, their containers start, become ready and end; nothing is pulled or run
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=30_000), conflicts_with = "no_controllers")]
+    nodes: u32,
     /// Run no controllers: nothing but requests changes anything
     #[arg(long)]
     no_controllers: bool,
@@ -76,6 +79,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .authorization(authorization)
         .watch_history(arguments.watch_history)
         .controllers(!arguments.no_controllers)
+        .nodes(arguments.nodes)
         .start()
         .await?;
     if let Some(path) = &arguments.kubeconfig {

@@ -182,7 +182,15 @@ impl Life<'_> {
             return self.wake_at(now + 1);
         }
         one.state = State::Waiting { until: Some(at + delay) };
-        let (name, place) = (one.name(), format!("{}_{}({})", text(self.pod, "/metadata/name"), text(self.pod, "/metadata/namespace"), text(self.pod, "/metadata/uid")));
+        let (name, place) = (
+            one.name(),
+            format!(
+                "{}_{}({})",
+                text(self.pod, "/metadata/name"),
+                text(self.pod, "/metadata/namespace"),
+                text(self.pod, "/metadata/uid")
+            ),
+        );
         let message = format!("Back-off restarting failed container {name} in pod {place}");
         self.tell(index, true, "BackOff", message);
         if at + delay <= now {
@@ -245,7 +253,12 @@ impl Life<'_> {
         }
         let now = self.host.now;
         self.boxes.iter_mut().for_each(|one| one.terminate(now, 143));
-        self.tell(usize::MAX, false, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline".to_owned());
+        self.tell(
+            usize::MAX,
+            false,
+            "DeadlineExceeded",
+            "Pod was active on the node longer than the specified deadline".to_owned(),
+        );
         Some(("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"))
     }
 

@@ -34,7 +34,9 @@ pub(crate) fn is_agent(argv: &[String]) -> bool {
 
 /// What a container printed from its start (Unix seconds) up to now.
 pub(crate) fn lines(pod: &Value, container: &Value, is_task: bool, since: i64, until: i64) -> Vec<Line> {
-    let micros = |at: Duration| since.saturating_mul(1_000_000).saturating_add(i64::try_from(at.as_micros()).unwrap_or(i64::MAX));
+    let micros = |at: Duration| {
+        since.saturating_mul(1_000_000).saturating_add(i64::try_from(at.as_micros()).unwrap_or(i64::MAX))
+    };
     let argv = argv(pod, container);
     if is_agent(&argv) {
         return agent(pod, &argv).into_iter().map(|(at, text)| Line { at: micros(at), text }).collect();
@@ -68,7 +70,13 @@ fn agent(pod: &Value, argv: &[String]) -> Vec<(Duration, String)> {
         say(0, format!("FLAG: {}={:?}", word[0], word[1]));
     }
     say(2, format!("Version {}", image_name(version)));
-    say(4, format!("Proxy role: ip={} id={name}.{namespace} domain={namespace}.svc.cluster.local", text(pod, "/status/podIP")));
+    say(
+        4,
+        format!(
+            "Proxy role: ip={} id={name}.{namespace} domain={namespace}.svc.cluster.local",
+            text(pod, "/status/podIP")
+        ),
+    );
     let envoy = program::processes(pod, &serde_json::json!({ "command": argv }), 0);
     let command = envoy.last().map(|process| process.argv[1..].join(" ")).unwrap_or_default();
     say(8, "Starting proxy agent".to_owned());

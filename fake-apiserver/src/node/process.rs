@@ -52,7 +52,9 @@ pub(crate) fn table(processes: &[Process], own: &[String], uid: i64, now: i64) -
         for process in all {
             let (user, start) = (short(&user(process.uid)), start_time(process.started, now));
             let (pid, command) = (process.pid, process.argv.join(" "));
-            out.push_str(&format!("{user:<8} {pid:>7}  0.0  0.0      0     0 ?        Ss   {start}   0:00 {command}\n"));
+            out.push_str(&format!(
+                "{user:<8} {pid:>7}  0.0  0.0      0     0 ?        Ss   {start}   0:00 {command}\n"
+            ));
         }
     } else {
         out.push_str("    PID TTY          TIME CMD\n");
@@ -70,7 +72,13 @@ mod tests {
 
     #[test]
     fn names_are_cut_as_procps_cuts_them() {
-        let agent = Process { uid: 1337, pid: 1, parent: 0, started: 1_536_192_000, argv: vec!["/usr/local/bin/pilot-agent".into(), "proxy".into()] };
+        let agent = Process {
+            uid: 1337,
+            pid: 1,
+            parent: 0,
+            started: 1_536_192_000,
+            argv: vec!["/usr/local/bin/pilot-agent".into(), "proxy".into()],
+        };
         let shown = table(&[agent], &["ps".into(), "-ef".into()], 1337, 1_536_192_060);
         assert_eq!(
             shown,

@@ -94,11 +94,12 @@ pub(crate) fn env(pod: &Value, container: &Value) -> BTreeMap<String, String> {
     .into();
     for variable in items(container, "/env") {
         let name = text(variable, "/name");
-        let value = match (variable.get("value").and_then(Value::as_str), text(variable, "/valueFrom/fieldRef/fieldPath")) {
-            (Some(value), _) => expand(value, &env),
-            (None, "") => continue,
-            (None, path) => field(pod, path),
-        };
+        let value =
+            match (variable.get("value").and_then(Value::as_str), text(variable, "/valueFrom/fieldRef/fieldPath")) {
+                (Some(value), _) => expand(value, &env),
+                (None, "") => continue,
+                (None, path) => field(pod, path),
+            };
         env.insert(name.to_owned(), value);
     }
     env

@@ -130,8 +130,7 @@ impl Controller for Kubelets {
                 return Ok(());
             }
             let pod_address = self.pod_address(pod, node.value());
-            let host =
-                Host { address: address(node.value()), pod_address: &pod_address, now: self.context.seconds() };
+            let host = Host { address: address(node.value()), pod_address: &pod_address, now: self.context.seconds() };
             let step = life::advance(pod, &host);
             let client = (self.client)(node_name);
             let wrote = step.status.is_some();

@@ -76,7 +76,9 @@ async fn a_deployment_rolls_out_by_itself() {
     let image = json!({ "spec": { "template": { "metadata": { "annotations": { "v": "2" } } } } });
     cluster.request(Method::PATCH, path, Some(&image)).await;
     until(&cluster, path, |one| {
-        one["status"]["updatedReplicas"] == 4 && one["status"]["replicas"] == 4 && one["status"]["availableReplicas"] == 4
+        one["status"]["updatedReplicas"] == 4
+            && one["status"]["replicas"] == 4
+            && one["status"]["availableReplicas"] == 4
     })
     .await;
 }
@@ -93,7 +95,8 @@ async fn a_job_completes_and_what_does_not_fit_waits() {
     });
     cluster.create(job).await.unwrap();
     until(&cluster, "/apis/batch/v1/namespaces/shop/jobs/web", |job| job["status"]["succeeded"] == 1).await;
-    let greedy = json!({ "containers": [{ "name": "app", "image": "a", "resources": { "requests": { "cpu": "64" } } }] });
+    let greedy =
+        json!({ "containers": [{ "name": "app", "image": "a", "resources": { "requests": { "cpu": "64" } } }] });
     cluster.create(pod("web", greedy)).await.unwrap();
     let pending = until(&cluster, POD, |pod| condition(pod, "PodScheduled") == "False").await;
     let message = pending["status"]["conditions"][0]["message"].as_str().unwrap();

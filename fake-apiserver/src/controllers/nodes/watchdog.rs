@@ -85,7 +85,9 @@ impl Watchdog {
     /// The pods of an unreachable node: not ready, and evicted when their tolerations end. Gives the time of the next one.
     async fn empty(&self, node: &Value) -> Result<Option<i64>, Refusal> {
         let now = self.context.seconds();
-        let taint = items(node, "/spec/taints").iter().find(|taint| taint["key"] == UNREACHABLE && taint["effect"] == "NoExecute");
+        let taint = items(node, "/spec/taints")
+            .iter()
+            .find(|taint| taint["key"] == UNREACHABLE && taint["effect"] == "NoExecute");
         let since = taint.and_then(|taint| time::parse(text(taint, "/timeAdded"))).unwrap_or(now);
         let mut next: Option<i64> = None;
         for pod in self.context.cache.list(&kinds::POD, "") {
@@ -140,7 +142,8 @@ impl Controller for Watchdog {
         if change.deleted {
             return;
         }
-        let stopped_now = !is_up(change.object.value()) && change.previous.is_none_or(|previous| is_up(previous.value()));
+        let stopped_now =
+            !is_up(change.object.value()) && change.previous.is_none_or(|previous| is_up(previous.value()));
         if stopped_now {
             queue.add_after(change.object.key(), Duration::from_secs(GRACE.unsigned_abs()));
         } else if is_up(change.object.value()) || ready(change.object.value()) == "Unknown" {

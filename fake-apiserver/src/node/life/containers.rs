@@ -23,9 +23,17 @@ pub(super) enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Not started yet, or not again before `until`.
-    Waiting { until: Option<i64> },
-    Running { since: i64 },
-    Terminated { since: i64, at: i64, code: i64 },
+    Waiting {
+        until: Option<i64>,
+    },
+    Running {
+        since: i64,
+    },
+    Terminated {
+        since: i64,
+        at: i64,
+        code: i64,
+    },
 }
 
 /// One container.

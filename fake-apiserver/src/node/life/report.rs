@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::containers::{Box_, Role, State};
 use super::super::program::image_name;
 use super::super::{items, text};
 use super::Life;
+use super::containers::{Box_, Role, State};
 use apimachinery::clock::Timestamp;
 
 fn stamp(seconds: i64) -> String {
@@ -58,7 +58,8 @@ fn container(life: &Life<'_>, one: &Box_<'_>, sandbox: bool, initialized: bool) 
                 _ => 0,
             };
             let delay = if delay < 60 { format!("{delay}s") } else { format!("{}m{}s", delay / 60, delay % 60) };
-            let place = format!("{}_{}({uid})", text(life.pod, "/metadata/name"), text(life.pod, "/metadata/namespace"));
+            let place =
+                format!("{}_{}({uid})", text(life.pod, "/metadata/name"), text(life.pod, "/metadata/namespace"));
             let message = format!("back-off {delay} restarting failed container={} pod={place}", one.name());
             json!({ "waiting": { "reason": "CrashLoopBackOff", "message": message } })
         }
@@ -89,7 +90,9 @@ fn container(life: &Life<'_>, one: &Box_<'_>, sandbox: bool, initialized: bool) 
         let waits = matches!(one.state, State::Waiting { .. });
         status["containerID"] = id(if waits { one.restarts - 1 } else { one.restarts }).into();
     }
-    if let Some(resources) = one.spec.get("resources").filter(|resources| resources.as_object().is_some_and(|r| !r.is_empty())) {
+    if let Some(resources) =
+        one.spec.get("resources").filter(|resources| resources.as_object().is_some_and(|r| !r.is_empty()))
+    {
         status["resources"] = resources.clone();
         if let Some(requests) = resources.get("requests").filter(|requests| requests.is_object()) {
             status["allocatedResources"] = requests.clone();
@@ -138,21 +141,30 @@ pub(super) fn status(life: &Life<'_>, phase: &str, sandbox: bool) -> Value {
         .collect();
     let incomplete: Vec<&str> = inits.iter().filter(|one| !is_through(one)).map(|one| one.name()).collect();
     let gates_open = items(pod, "/spec/readinessGates").iter().all(|gate| {
-        let condition = items(&status, "/conditions").iter().find(|condition| condition["type"] == gate["conditionType"]);
+        let condition =
+            items(&status, "/conditions").iter().find(|condition| condition["type"] == gate["conditionType"]);
         condition.is_some_and(|condition| condition["status"] == "True")
     });
     let containers_ready = match (over, unready.is_empty()) {
         (true, _) => (false, if phase == "Succeeded" { "PodCompleted" } else { "PodFailed" }, String::new()),
         (false, true) => (true, "", String::new()),
-        (false, false) => (false, "ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" "))),
+        (false, false) => {
+            (false, "ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" ")))
+        }
     };
     let ready = match (containers_ready.0, gates_open) {
-        (true, false) => (false, "ReadinessGatesNotReady", "the status of pod readiness gates is not \"True\"".to_owned()),
+        (true, false) => {
+            (false, "ReadinessGatesNotReady", "the status of pod readiness gates is not \"True\"".to_owned())
+        }
         _ => containers_ready.clone(),
     };
     let init = match initialized {
         true => (true, if phase == "Succeeded" { "PodCompleted" } else { "" }, String::new()),
-        false => (false, "ContainersNotInitialized", format!("containers with incomplete status: [{}]", incomplete.join(" "))),
+        false => (
+            false,
+            "ContainersNotInitialized",
+            format!("containers with incomplete status: [{}]", incomplete.join(" ")),
+        ),
     };
     let mut conditions = items(&status, "/conditions").to_vec();
     let generation = pod.pointer("/metadata/generation").cloned();
@@ -163,7 +175,8 @@ pub(super) fn status(life: &Life<'_>, phase: &str, sandbox: bool) -> Value {
             .map(|at| &conditions[at])
             .filter(|condition| condition["status"] == truth)
             .map_or_else(|| Value::from(now.as_str()), |condition| condition["lastTransitionTime"].clone());
-        let mut condition = json!({ "type": kind, "status": truth, "lastProbeTime": null, "lastTransitionTime": since });
+        let mut condition =
+            json!({ "type": kind, "status": truth, "lastProbeTime": null, "lastTransitionTime": since });
         if !reason.is_empty() {
             condition["reason"] = reason.into();
         }
@@ -209,7 +222,8 @@ fn fields(life: &Life<'_>, phase: &str, sandbox: bool, now: &str) -> Map<String,
         fields.insert("startTime".to_owned(), now.into());
     }
     if sandbox {
-        let address = if pod.pointer("/spec/hostNetwork") == Some(&Value::Bool(true)) { host } else { life.host.pod_address };
+        let address =
+            if pod.pointer("/spec/hostNetwork") == Some(&Value::Bool(true)) { host } else { life.host.pod_address };
         fields.insert("podIP".to_owned(), address.into());
         fields.insert("podIPs".to_owned(), json!([{ "ip": address }]));
     }

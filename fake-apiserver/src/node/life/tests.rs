@@ -89,7 +89,9 @@ fn what_fails_is_started_again_later_and_later() {
     story.live(400);
     let restarts = story.pod.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_i64).unwrap();
     assert!((4..=7).contains(&restarts), "{restarts}");
-    let mut never = Story::of(json!({ "restartPolicy": "Never", "containers": [{ "name": "app", "image": "busybox", "command": ["false"] }] }));
+    let mut never = Story::of(
+        json!({ "restartPolicy": "Never", "containers": [{ "name": "app", "image": "busybox", "command": ["false"] }] }),
+    );
     never.live(1);
     assert_eq!(never.pod["status"]["phase"], "Failed");
 }
@@ -101,7 +103,8 @@ fn deletion_waits_for_the_hook_but_not_for_ever() {
     ] }));
     story.live(1);
     story.pod["metadata"]["deletionGracePeriodSeconds"] = 30.into();
-    story.pod["metadata"]["deletionTimestamp"] = Timestamp::from_unix_micros((story.now + 30) * 1_000_000).rfc3339().into();
+    story.pod["metadata"]["deletionTimestamp"] =
+        Timestamp::from_unix_micros((story.now + 30) * 1_000_000).rfc3339().into();
     assert!(!story.live(6).gone);
     assert!(story.live(1).gone);
     assert!(story.told.contains(&"Killing Stopping container app".to_owned()));

@@ -31,8 +31,8 @@ impl Told {
 /// Runs a built-in program.
 pub(super) fn run(shell: &mut Shell<'_>, name: &str, arguments: &[String], stdin: &[u8]) -> Told {
     match name {
-        "true" | ":" | "kill" | "trap" | "wait" | "set" | "cd" | "mkdir" | "touch" | "chmod" | "chown" | "rm" | "sync"
-        | "ulimit" | "umask" | "unset" => Told::Ended(0),
+        "true" | ":" | "kill" | "trap" | "wait" | "set" | "cd" | "mkdir" | "touch" | "chmod" | "chown" | "rm"
+        | "sync" | "ulimit" | "umask" | "unset" => Told::Ended(0),
         "false" => Told::Ended(1),
         "sleep" => sleep(shell, arguments),
         "pause" => Told::Forever,
@@ -58,7 +58,11 @@ pub(super) fn run(shell: &mut Shell<'_>, name: &str, arguments: &[String], stdin
         "date" => date(shell, arguments),
         "uname" => {
             let all = arguments.iter().any(|argument| argument == "-a");
-            let text = if all { format!("Linux {} 6.1.0 #1 SMP x86_64 GNU/Linux\n", shell.machine.hostname) } else { "Linux\n".to_owned() };
+            let text = if all {
+                format!("Linux {} 6.1.0 #1 SMP x86_64 GNU/Linux\n", shell.machine.hostname)
+            } else {
+                "Linux\n".to_owned()
+            };
             print(shell, &text)
         }
         "ls" => ls(shell, arguments),

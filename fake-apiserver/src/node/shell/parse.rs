@@ -33,7 +33,11 @@ pub(super) enum Target {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
-    Simple { assignments: Vec<(String, Word)>, words: Vec<Word>, redirections: Vec<Redirection> },
+    Simple {
+        assignments: Vec<(String, Word)>,
+        words: Vec<Word>,
+        redirections: Vec<Redirection>,
+    },
     Pipe(Vec<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
@@ -41,9 +45,20 @@ pub(super) enum Node {
     List(Vec<Node>),
     /// `cmd &`: started and left alone.
     Background(Box<Node>),
-    If { branches: Vec<(Node, Node)>, otherwise: Option<Box<Node>> },
-    Loop { condition: Box<Node>, until: bool, body: Box<Node> },
-    For { name: String, words: Vec<Word>, body: Box<Node> },
+    If {
+        branches: Vec<(Node, Node)>,
+        otherwise: Option<Box<Node>>,
+    },
+    Loop {
+        condition: Box<Node>,
+        until: bool,
+        body: Box<Node>,
+    },
+    For {
+        name: String,
+        words: Vec<Word>,
+        body: Box<Node>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

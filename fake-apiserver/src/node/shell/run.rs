@@ -142,7 +142,11 @@ impl Shell<'_> {
                 for (name, value) in argv[1..from].iter().filter_map(|word| word.split_once('=')) {
                     self.variables.insert(name.to_owned(), value.to_owned());
                 }
-                if from < argv.len() { self.program(&argv[from..], stdin) } else { Ok(builtin::run(self, "env", &[], b"").code()) }
+                if from < argv.len() {
+                    self.program(&argv[from..], stdin)
+                } else {
+                    Ok(builtin::run(self, "env", &[], b"").code())
+                }
             }
             "timeout" | "nohup" | "tini" | "dumb-init" => {
                 let skip = argv[1..].iter().take_while(|word| word.starts_with('-')).count();

@@ -60,12 +60,42 @@ fn time_is_the_scripts_own() {
     assert_eq!(forever.end, None);
     assert_eq!(forever.stream(false), b"1700000000\n1700000005\n1700000010\n");
     assert_eq!(sh("while true; do :; done").end, None);
-    assert_eq!(machine(Unknown::Runs).run(&["sh".into(), "-c".into(), "echo up; java -jar x".into()], Duration::MAX).unwrap().end, None);
+    assert_eq!(
+        machine(Unknown::Runs)
+            .run(&["sh".into(), "-c".into(), "echo up; java -jar x".into()], Duration::MAX)
+            .unwrap()
+            .end,
+        None
+    );
 }
 
 #[test]
 fn nothing_makes_it_panic() {
-    for script in ["$(", "\"", "'", "${", "((((", "! ! !", "a |", "| a", ">", "2>&", "for", "while", "$", "\\", "()", "{", ";;", "&", "if true; then", "é=ü; echo $é ${é", "echo $((1/0)) $((", "[ ]", "["] {
+    for script in [
+        "$(",
+        "\"",
+        "'",
+        "${",
+        "((((",
+        "! ! !",
+        "a |",
+        "| a",
+        ">",
+        "2>&",
+        "for",
+        "while",
+        "$",
+        "\\",
+        "()",
+        "{",
+        ";;",
+        "&",
+        "if true; then",
+        "é=ü; echo $é ${é",
+        "echo $((1/0)) $((",
+        "[ ]",
+        "[",
+    ] {
         sh(script);
     }
     sh(&"(".repeat(100_000));
