@@ -17,12 +17,34 @@
 //! forms are read because people have them: `body` as a JSON object in place of text, and a line that is a bare
 //! `AdmissionReview`.
 
+//!
+//! # Recording
+//! ```text
+//! a server ──► Recorder::record ──► queue ──► thread: Redactor ──► lines ──► frames ──► capture-TIME.jsonl.zst, …
+//!              (never waits)     (bounded,                                   (zstd)     (by size and age)
+//!                                 counts drops)
+//! ```
+//! A process that is killed loses what was in the queue and the lines of the last second, and nothing that
+//! [`Counts::written`] has counted; the file it was writing ends with a whole frame, or with a torn one that a [`Reader`]
+//! reports after everything before it.
+
+mod files;
+mod queue;
 mod reader;
 mod record;
+mod recorder;
+pub mod redact;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use files::logs;
 pub use reader::{Error, Line, MAX_LINE, Reader};
 pub use record::{Answer, FORMAT_VERSION, Record};
+pub use recorder::{Counts, Exchange, Notice, Options, Recorder};
+pub use redact::Redactor;
+pub use segments::Fsync;
 pub use writer::{Compression, Writer};
+
+use writer::encode;

@@ -16,6 +16,9 @@ pub struct Record {
     /// Number of the request within its recording, from 1; 0 if unknown.
     #[serde(skip_serializing_if = "is_zero")]
     pub seq: u64,
+    /// When the request came: RFC 3339 with microseconds, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// Milliseconds since the recording began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub t_ms: Option<f64>,
@@ -29,6 +32,9 @@ pub struct Record {
     /// Headers in wire order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
+    /// The name of the webhook that was called, where the recorder knows it: `namespace.sidecar-injector.istio.io`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub webhook: String,
     /// The HTTP body, verbatim.
     pub body: String,
     /// What the webhook answered, where the recorder saw it.
@@ -87,11 +93,13 @@ impl Record {
         };
         Ok(Self {
             seq: fields.seq.unwrap_or_default(),
+            time: fields.time,
             t_ms: fields.t_ms,
             method: fields.method.unwrap_or_else(|| "POST".to_owned()),
             path: fields.path.unwrap_or_default(),
             query: fields.query.unwrap_or_default(),
             headers: fields.headers.unwrap_or_default(),
+            webhook: fields.webhook.unwrap_or_default(),
             body: body.0,
             response: fields.response,
             duration_ms: fields.duration_ms,
@@ -106,12 +114,14 @@ struct Fields<'a> {
     #[serde(borrow)]
     kind: Option<Cow<'a, str>>,
     seq: Option<u64>,
+    time: Option<String>,
     #[serde(alias = "tMs")]
     t_ms: Option<f64>,
     method: Option<String>,
     path: Option<String>,
     query: Option<String>,
     headers: Option<Vec<(String, String)>>,
+    webhook: Option<String>,
     body: Option<Body>,
     response: Option<Answer>,
     duration_ms: Option<f64>,

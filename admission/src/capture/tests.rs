@@ -9,11 +9,13 @@ fn read(bytes: impl Into<Vec<u8>>) -> Vec<Result<Record, Error>> {
 fn record(seq: u64) -> Record {
     Record {
         seq,
+        time: Some("2026-11-22T07:43:09.123456Z".into()),
         t_ms: Some(1.5),
         method: "POST".into(),
         path: "/inject".into(),
         query: "timeout=10s".into(),
         headers: vec![("Host".into(), "h".into())],
+        webhook: "a.example.com".into(),
         body: format!("{{\"kind\":\"AdmissionReview\",\"n\":{seq}}}\n"),
         response: Some(Answer { status: 200, headers: Vec::new(), body: "{}".into() }),
         duration_ms: Some(0.25),

@@ -30,6 +30,31 @@ impl Compression {
             _ => Self::None,
         }
     }
+
+    /// A piece of a log that can be read on its own, and behind any other such piece.
+    pub(super) fn frame(self, lines: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
+            Self::None => Ok(lines.to_vec()),
+            Self::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder.write_all(lines)?;
+                encoder.finish()
+            }
+            Self::Zstd(level) => {
+                let mut encoder = zstd::Encoder::new(Vec::new(), level)?;
+                encoder.include_checksum(true)?;
+                encoder.write_all(lines)?;
+                encoder.finish()
+            }
+        }
+    }
+}
+
+/// Appends a record as one line in the current format.
+pub(super) fn encode(record: &Record, into: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *into, &Line { format_version: FORMAT_VERSION, record })?;
+    into.push(b'\n');
+    Ok(())
 }
 
 /// Writes records, each as one line in the current format. Call [`Writer::finish`] at the end: dropping it leaves a
@@ -75,8 +100,7 @@ impl<W: Write> Writer<W> {
     /// The sink refuses it.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, &Line { format_version: FORMAT_VERSION, record })?;
-        self.line.push(b'\n');
+        encode(record, &mut self.line)?;
         match &mut self.sink {
             Sink::Plain(sink) => sink.write_all(&self.line),
             Sink::Gzip(sink) => sink.write_all(&self.line),
