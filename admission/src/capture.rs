@@ -42,7 +42,7 @@ mod writer;
 pub use files::logs;
 pub use reader::{Error, Line, MAX_LINE, Reader};
 pub use record::{Answer, FORMAT_VERSION, Record};
-pub use recorder::{Counts, Exchange, Notice, Options, Recorder};
+pub use recorder::{Answered, Counts, Exchange, Notice, Options, Recorder};
 pub use redact::Redactor;
 pub use segments::Fsync;
 pub use writer::{Compression, Writer};

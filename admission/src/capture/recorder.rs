@@ -85,15 +85,26 @@ pub struct Exchange {
     pub headers: Vec<(String, String)>,
     /// The request's body.
     pub body: Bytes,
-    /// The answer, if there was one: status, headers and body.
-    pub answer: Option<(u16, Vec<(String, String)>, Bytes)>,
+    /// The answer, if there was one.
+    pub answer: Option<Answered>,
+}
+
+/// An answer, as it went over the wire.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// HTTP status code.
+    pub status: u16,
+    /// Headers, in wire order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
 }
 
 impl Exchange {
     /// Bytes that it holds, roughly.
     pub(super) fn size(&self) -> usize {
         let headers = |headers: &[(String, String)]| headers.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
-        let answer = self.answer.as_ref().map_or(0, |(_, list, body)| headers(list) + body.len());
+        let answer = self.answer.as_ref().map_or(0, |answer| headers(&answer.headers) + answer.body.len());
         256 + self.path.len() + self.query.len() + headers(&self.headers) + self.body.len() + answer
     }
 
@@ -110,7 +121,11 @@ impl Exchange {
             query: self.query,
             headers: self.headers,
             body: text(&self.body),
-            response: self.answer.map(|(status, headers, body)| Answer { status, headers, body: text(&body) }),
+            response: self.answer.map(|answer| Answer {
+                status: answer.status,
+                headers: answer.headers,
+                body: text(&answer.body),
+            }),
             duration_ms: Some(self.took.as_secs_f64() * 1000.0),
             ..Record::default()
         }

@@ -181,7 +181,7 @@ impl Redactor {
         let mut at = 0;
         for (start, end) in parts {
             out.push_str(&text[at..start]);
-            out.push_str(&self.marked(text[start..end].as_bytes(), mark));
+            out.push_str(&self.marked(&text.as_bytes()[start..end], mark));
             at = end;
         }
         out.push_str(&text[at..]);

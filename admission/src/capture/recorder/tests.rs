@@ -17,7 +17,7 @@ fn exchange(body: &str) -> Exchange {
         query: "timeout=10s".into(),
         headers: vec![("Host".into(), "h".into())],
         body: Bytes::copy_from_slice(body.as_bytes()),
-        answer: Some((200, Vec::new(), Bytes::from_static(b"{}"))),
+        answer: Some(Answered { status: 200, headers: Vec::new(), body: Bytes::from_static(b"{}") }),
     }
 }
 

@@ -18,10 +18,10 @@ pub(super) fn secrets(text: &str, names: &names::Names) -> Vec<(usize, usize)> {
     if let Some(forms) = FORMS.as_ref() {
         // The first group, where there is one, is the secret; the rest tells that it is one.
         for captures in forms.captures_iter(text) {
-            if let Some(part) = captures.iter().skip(1).flatten().next().or_else(|| captures.get(0)) {
-                if !names::harmless(part.as_str()) {
-                    found.push((part.start(), part.end()));
-                }
+            if let Some(part) = captures.iter().skip(1).flatten().next().or_else(|| captures.get(0))
+                && !names::harmless(part.as_str())
+            {
+                found.push((part.start(), part.end()));
             }
         }
     }

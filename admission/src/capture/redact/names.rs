@@ -114,7 +114,7 @@ impl Names {
     pub(super) fn is_secret_annotation(&self, key: &str) -> bool {
         let segment = key.rsplit('/').next().unwrap_or(key);
         self.also.is_match(key) && !self.except.is_match(key)
-            || !self.except.is_match(key) && self.decide(segment, |words, joined| ends_secret(words, joined))
+            || !self.except.is_match(key) && self.decide(segment, ends_secret)
     }
 
     /// A member of a custom resource: only what can hardly be anything else.
