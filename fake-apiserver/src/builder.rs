@@ -53,6 +53,7 @@ pub struct Builder {
     connector: Option<Arc<dyn Connector>>,
     controllers: bool,
     nodes: u32,
+    workloads: crate::node::Workloads,
 }
 
 impl Default for Builder {
@@ -68,6 +69,7 @@ impl Default for Builder {
             connector: None,
             controllers: true,
             nodes: 0,
+            workloads: crate::node::Workloads::default(),
         }
     }
 }
@@ -140,6 +142,19 @@ impl Builder {
         self
     }
 
+    /// What stands behind the pods of a namespace that have these labels: their logs and ports are not simulated.
+    #[must_use]
+    pub fn workload<'a>(
+        mut self,
+        namespace: &str,
+        labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+        workload: Arc<dyn crate::Workload>,
+    ) -> Builder {
+        let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        self.workloads.0.push((namespace.to_owned(), labels, workload));
+        self
+    }
+
     /// Where webhooks' `clientConfig.service` of this name and port is really served; other services are dialled at their
     /// clusterIP.
     #[must_use]
@@ -167,6 +182,7 @@ impl Builder {
             store: Arc::new(Store::new(self.history)),
             has_controllers: self.controllers,
             nodes: self.nodes,
+            workloads: self.workloads,
             registry: Registry::new(),
             random: Random::new(self.seed),
             clock: self.clock,

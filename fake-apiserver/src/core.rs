@@ -23,6 +23,8 @@ pub(crate) struct Core {
     pub(crate) has_controllers: bool,
     /// How many nodes are simulated.
     pub(crate) nodes: u32,
+    /// What stands behind pods.
+    pub(crate) workloads: crate::node::Workloads,
     pub(crate) registry: Registry,
     pub(crate) random: Random,
     pub(crate) clock: Clock,

@@ -55,4 +55,5 @@ pub use auth::rbac::Authorization;
 pub use builder::{Builder, FakeApiserver, Response};
 pub use error::Error;
 pub use metrics::Metrics;
+pub use node::Workload;
 pub use trace::{Request, Requests};

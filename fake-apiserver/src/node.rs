@@ -16,8 +16,12 @@ pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod shell;
+mod workload;
 
 use serde_json::Value;
+
+pub use workload::Workload;
+pub(crate) use workload::Workloads;
 
 /// The text at a JSON pointer, `""` if there is none.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {

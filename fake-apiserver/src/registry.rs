@@ -4,6 +4,7 @@ mod admission_view;
 mod admit;
 pub(crate) mod bootstrap;
 pub(crate) mod call;
+pub(crate) mod connect;
 pub(crate) mod convert;
 mod crds;
 pub(crate) mod create;
@@ -11,6 +12,7 @@ mod delete;
 mod eviction;
 mod hooks;
 pub(crate) mod internal;
+pub(crate) mod logs;
 mod meta;
 pub(crate) mod namespaces;
 mod patch;
@@ -74,7 +76,7 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
     if let Some(subresource) = call.subresource.clone() {
         let own_kind = subresource.gvk == call.resource.gvk && &*subresource.name != "log";
         return match (own_kind, call.verb) {
-            _ if &*subresource.name == "log" => log(core, call),
+            _ if &*subresource.name == "log" => logs::log(core, call),
             (false, _) => Box::pin(subresources::serve(core, call, &subresource.name)).await,
             (true, "get") => read::get(core, call),
             (true, "update") => update::update(core, call).await,
@@ -96,8 +98,3 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
     }
 }
 
-/// Logs of a pod: nothing runs here, so there are none (`operations/log-not-admitted`).
-fn log(core: &Shared, call: &Call) -> Result<Reply, Rejection> {
-    read::get(core, call)?;
-    Ok(Reply { code: 204, content: Content::Empty })
-}

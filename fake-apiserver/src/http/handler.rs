@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use super::counted::Counted;
+use super::connect;
 use super::negotiate::{self, OBJECT_FORMATS};
 use super::show::{self, Shown};
 use crate::access::{authenticate, authorize};
@@ -19,7 +21,7 @@ use crate::core::Shared;
 use crate::discovery;
 use crate::refusal;
 use crate::registry;
-use crate::registry::call::Call;
+use crate::registry::call::{Call, Content};
 use crate::request::path::RequestInfo;
 use crate::request::query::{Query, decode};
 use crate::respond::{self, Body};
@@ -43,7 +45,8 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     let head = parts.method == Method::HEAD;
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let path = decode(parts.uri.path(), false);
@@ -51,7 +54,11 @@ where
     let pretty = wants_pretty(&query, header(&parts.headers, USER_AGENT));
     let counted = Counted::start(core, &info, &query, &parts.headers);
     let mut response = match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body).await {
-        Ok(Answer::Shown(shown)) => show::object(core, *shown, pretty),
+        Ok(Answer::Shown(shown)) => match shown.reply.content {
+            Content::Connect(connection) => connect::open(*connection, &parts.headers, upgrade)
+                .unwrap_or_else(|rejection| respond::status(&rejection, &shown.warnings, pretty)),
+            _ => show::object(core, *shown, pretty),
+        },
         Ok(Answer::Plain(response)) => response,
         Err(refused) => {
             let mut response = respond::status(&refused.rejection, &refused.warnings, pretty);

@@ -78,7 +78,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, core: Shared) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).title_case_headers(true);
     server.http2().timer(TokioTimer::new());
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+    if let Err(error) = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "connection ended");
     }
 }

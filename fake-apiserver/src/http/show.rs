@@ -57,6 +57,8 @@ pub(crate) fn object(core: &Shared, shown: Shown, pretty: bool) -> Response<Body
             answer
         }
         Content::Watch(watch) => watch_stream(view, watch),
+        Content::Log(log) => log_stream(log),
+        Content::Connect(_) => return status(&crate::registry::connect::upgrade_required(), &warnings, pretty),
         content => {
             let (content_type, bytes) = view.encode(&content, accepted.format, pretty);
             response(reply.code, content_type, full(bytes))
@@ -87,7 +89,7 @@ impl View {
             Content::Value(value) => self.one(value),
             Content::List(list) => self.list(list),
             Content::Status(status) => status.clone(),
-            Content::Watch(_) | Content::Empty => Value::Null,
+            Content::Watch(_) | Content::Log(_) | Content::Connect(_) | Content::Empty => Value::Null,
         };
         match format {
             Format::Json => ("application/json", json_bytes(&value, pretty).into()),
@@ -240,4 +242,13 @@ fn bare(mut object: Value) -> Value {
         fields.remove("apiVersion");
     }
     object
+}
+
+/// A log as it comes.
+fn log_stream(log: Box<crate::registry::logs::Log>) -> Response<Body> {
+    let frames = stream::unfold(log, |mut log| async move {
+        let piece = log.next().await?;
+        Some((Ok::<_, Infallible>(BodyFrame::data(Bytes::from(piece))), log))
+    });
+    response(200, "text/plain", StreamBody::new(frames).boxed_unsync())
 }

@@ -290,6 +290,19 @@ pub(crate) fn started_at(status: Option<&Value>) -> Option<i64> {
         .find_map(|pointer| time::parse(text(status, pointer)).map(time::seconds))
 }
 
+/// From when to when a container's program ran, in Unix seconds: the present one or, if that was asked for or none has been
+/// started since, the one before.
+pub(crate) fn span(status: Option<&Value>, previous: bool, now: i64) -> Option<(i64, i64)> {
+    let status = status?;
+    let seconds = |pointer: &str| time::parse(text(status, pointer)).map(time::seconds);
+    let last = || seconds("/lastState/terminated/startedAt").zip(seconds("/lastState/terminated/finishedAt"));
+    if previous {
+        return last();
+    }
+    let running = seconds("/state/running/startedAt").map(|since| (since, now));
+    running.or_else(|| seconds("/state/terminated/startedAt").zip(seconds("/state/terminated/finishedAt"))).or_else(last)
+}
+
 /// Whether the container is running now.
 pub(crate) fn is_running(status: Option<&Value>) -> bool {
     status.is_some_and(|status| status.pointer("/state/running").is_some())

@@ -53,6 +53,10 @@ pub(crate) enum Content {
     Status(Value),
     /// A watch.
     Watch(super::watch::Watch),
+    /// A container's log.
+    Log(Box<super::logs::Log>),
+    /// A connection into a pod that is to be opened.
+    Connect(Box<super::connect::Connect>),
     /// No body at all.
     Empty,
 }

@@ -23,7 +23,7 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, name: &str) -> Result<
         ("binding", _) => binding(core, call).await,
         ("eviction", _) => eviction(core, call).await,
         ("token", _) => token(core, call).await,
-        ("exec" | "attach" | "portforward" | "proxy", _) => connect(core, call).await,
+        ("exec" | "attach" | "portforward" | "proxy", _) => super::connect::connect(core, call).await,
         _ => Err(refusal::method_not_allowed()),
     }
 }
@@ -352,60 +352,6 @@ fn bound(core: &Shared, call: &Call, reference: &Value) -> Result<Option<Bound>,
         return Err(refusal::conflict("", text(reference, "kind"), name, &why));
     }
     Ok(Some(Bound { kind, name: name.to_owned(), uid: object.meta("uid").to_owned() }))
-}
-
-/// exec, attach, portforward, proxy: admitted as CONNECT; there is nothing to connect to (no kubelets).
-async fn connect(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
-    let mut admission = Admission::new(core, call, Operation::Connect, None);
-    admission.attributes.object = Some(connect_options(call));
-    let outcome = async {
-        admission.mutate(core).await?;
-        admission.validate(core).await
-    }
-    .await;
-    super::create::adopt_warnings(call, &mut admission);
-    admission.record(core, outcome.as_ref().err());
-    outcome?;
-    let object = stored(core, call)?;
-    let node = text(&object.value()["spec"], "nodeName");
-    if &*call.resource.plural == "pods" && node.is_empty() {
-        return Err(Rejection::bad_request(&format!("pod {} does not have a host assigned", call.name)));
-    }
-    let message = format!("error dialing backend: no kubelet serves node {node:?} of this cluster");
-    Err(Rejection::internal(&message))
-}
-
-/// The options object of a connecting subresource, from the query.
-fn connect_options(call: &Call) -> Value {
-    let gvk = call.subresource.as_ref().map_or(&call.resource.gvk, |subresource| &subresource.gvk);
-    let mut options = json!({"kind": &*gvk.kind, "apiVersion": gvk.api_version()});
-    let mut text_field = |field: &str| {
-        if !call.query.get(field).is_empty() {
-            options[field] = call.query.get(field).into();
-        }
-    };
-    match &*gvk.kind {
-        "PodExecOptions" | "PodAttachOptions" => text_field("container"),
-        "PodProxyOptions" | "ServiceProxyOptions" | "NodeProxyOptions" => text_field("path"),
-        _ => {}
-    }
-    if matches!(&*gvk.kind, "PodExecOptions" | "PodAttachOptions") {
-        for field in ["stdin", "stdout", "stderr", "tty"] {
-            if call.query.flag(field) {
-                options[field] = true.into();
-            }
-        }
-        if &*gvk.kind == "PodExecOptions" {
-            options["command"] = call.query.all("command").collect::<Vec<_>>().into();
-        }
-    }
-    if &*gvk.kind == "PodPortForwardOptions" {
-        let ports: Vec<i64> = call.query.all("ports").filter_map(|port| port.parse().ok()).collect();
-        if !ports.is_empty() {
-            options["ports"] = ports.into();
-        }
-    }
-    options
 }
 
 /// POST of a Binding to the collection of bindings: the pod that it names is bound.

@@ -75,9 +75,19 @@ impl Machine {
         self.run_with(argv, b"", horizon)
     }
 
-    /// The same with something on standard input.
-    pub(crate) fn run_with(&self, argv: &[String], stdin: &[u8], horizon: Duration) -> Option<Run> {
-        let mut shell = Shell {
+    /// A line typed into an interactive shell: what it sets and writes is there for the next one.
+    pub(crate) fn line(&mut self, line: &str, horizon: Duration) -> Run {
+        let mut shell = self.shell(horizon);
+        let ended = shell.script(line);
+        let end = ended.ok().map(|code| (shell.now, code));
+        let output = shell.sinks.pop().unwrap_or_default().outputs;
+        let (variables, files) = (shell.variables, shell.files);
+        (self.env, self.files) = (variables, files);
+        Run { output, end }
+    }
+
+    fn shell(&self, horizon: Duration) -> Shell<'_> {
+        Shell {
             machine: self,
             variables: self.env.clone(),
             files: self.files.clone(),
@@ -87,7 +97,12 @@ impl Machine {
             steps: 0,
             substitutions: 0,
             sinks: vec![Sink::default()],
-        };
+        }
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn run_with(&self, argv: &[String], stdin: &[u8], horizon: Duration) -> Option<Run> {
+        let mut shell = self.shell(horizon);
         let stop = match shell.program(argv, stdin) {
             Ok(Some(code)) => Stop::Exit(code),
             Ok(None) if self.unknown == Unknown::NotFound => return None,
