@@ -1,7 +1,7 @@
 //! The listener and the way of a request through the server: who asks, what for, whether allowed, which verb, in which form.
 
-mod counted;
 mod connect;
+mod counted;
 mod handler;
 mod negotiate;
 mod serve;

@@ -33,7 +33,7 @@ use crate::core::Shared;
 use crate::kinds::{Gvk, PrinterColumn, Resource, Subresource, Verb, qualified};
 use crate::refusal;
 use crate::request::path::RequestInfo;
-use call::{Call, Content, Reply};
+use call::{Call, Reply};
 
 /// Whether the resource or subresource has the verb that method and path ask for.
 pub(crate) fn is_served(call: &Call, info: &RequestInfo, method: &Method) -> bool {
@@ -97,4 +97,3 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
         _ => Err(refusal::method_not_allowed()),
     }
 }
-

@@ -107,7 +107,9 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         Ok(Ok(reply)) => Ok(match reply.content {
             Content::Stored(object) => object.value().clone(),
             Content::Value(value) | Content::Status(value) => value,
-            Content::List(_) | Content::Watch(_) | Content::Log(_) | Content::Connect(_) | Content::Empty => Value::Null,
+            Content::List(_) | Content::Watch(_) | Content::Log(_) | Content::Connect(_) | Content::Empty => {
+                Value::Null
+            }
         }),
         Ok(Err(rejection)) => Err(Refusal::from_status(rejection.code, &rejection.status)),
         Err(_elapsed) => Err(Refusal {

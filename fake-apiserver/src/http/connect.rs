@@ -13,7 +13,9 @@ mod websocket;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{
+    CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -46,7 +48,11 @@ fn agree<'a>(offered: &[&str], known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Answers a request for a connection: 101, and a task that serves it.
-pub(super) fn open(connect: Connect, headers: &HeaderMap, upgrade: Option<OnUpgrade>) -> Result<Response<Body>, Rejection> {
+pub(super) fn open(
+    connect: Connect,
+    headers: &HeaderMap,
+    upgrade: Option<OnUpgrade>,
+) -> Result<Response<Body>, Rejection> {
     let forward = matches!(connect.purpose, Purpose::PortForward);
     let wanted = headers.get(UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let Some(upgrade) = upgrade else { return Err(upgrade_required()) };
@@ -84,7 +90,9 @@ pub(super) fn open(connect: Connect, headers: &HeaderMap, upgrade: Option<OnUpgr
             &["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"]
         };
         let Some(chosen) = agree(&offered, known) else {
-            let message = format!("unable to upgrade: unable to negotiate protocol: client supports {offered:?}, server accepts {known:?}");
+            let message = format!(
+                "unable to upgrade: unable to negotiate protocol: client supports {offered:?}, server accepts {known:?}"
+            );
             return Err(Rejection::new(403, "Forbidden", &message));
         };
         answer.insert(UPGRADE, HeaderValue::from_static("SPDY/3.1"));

@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use super::counted::Counted;
 use super::connect;
+use super::counted::Counted;
 use super::negotiate::{self, OBJECT_FORMATS};
 use super::show::{self, Shown};
 use crate::access::{authenticate, authorize};

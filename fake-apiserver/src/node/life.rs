@@ -300,7 +300,9 @@ pub(crate) fn span(status: Option<&Value>, previous: bool, now: i64) -> Option<(
         return last();
     }
     let running = seconds("/state/running/startedAt").map(|since| (since, now));
-    running.or_else(|| seconds("/state/terminated/startedAt").zip(seconds("/state/terminated/finishedAt"))).or_else(last)
+    running
+        .or_else(|| seconds("/state/terminated/startedAt").zip(seconds("/state/terminated/finishedAt")))
+        .or_else(last)
 }
 
 /// Whether the container is running now.

@@ -33,6 +33,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// All that went to one of the streams.
+    #[cfg(test)]
     pub(crate) fn stream(&self, error: bool) -> Vec<u8> {
         self.output.iter().filter(|output| output.error == error).flat_map(|output| output.bytes.clone()).collect()
     }

@@ -85,7 +85,12 @@ pub(super) async fn connect(core: &Shared, call: &mut Call) -> Result<Reply, Rej
         stdout: asked("stdout"),
         stderr: asked("stderr"),
         tty: asked("tty"),
-        ports: call.query.all("ports").flat_map(|ports| ports.split(',')).filter_map(|port| port.parse().ok()).collect(),
+        ports: call
+            .query
+            .all("ports")
+            .flat_map(|ports| ports.split(','))
+            .filter_map(|port| port.parse().ok())
+            .collect(),
     };
     Ok(Reply::ok(Content::Connect(Box::new(connect))))
 }
@@ -110,8 +115,10 @@ pub(super) fn container_of(pod: &Object, asked: &str) -> Result<String, Rejectio
     match (asked, containers.as_slice()) {
         ("", [only]) => Ok(only.clone()),
         ("", _) => {
-            let mut message =
-                format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", containers.join(" "));
+            let mut message = format!(
+                "a container name must be specified for pod {pod_name}, choose one of: [{}]",
+                containers.join(" ")
+            );
             if !inits.is_empty() {
                 message.push_str(&format!(" or one of the init containers: [{}]", inits.join(" ")));
             }

@@ -81,7 +81,9 @@ pub(super) async fn run(connect: &Connect, mut input: mpsc::Receiver<Input>, out
                     let code = play(&run, &streams).await;
                     streams.end(exit(code, command)).await;
                 }
-                Err(message) => streams.end(internal(&format!("error executing command in container: {message}"))).await,
+                Err(message) => {
+                    streams.end(internal(&format!("error executing command in container: {message}"))).await
+                }
             }
         }
         _ => {
@@ -200,11 +202,12 @@ async fn repl(mut machine: Machine, streams: &Streams<'_>, input: &mut mpsc::Rec
                     if tty && !streams.send(false, b"\n".to_vec()).await {
                         return code;
                     }
-                    if let Some(rest) = typed.strip_prefix("exit").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
-                        return rest.trim().parse().unwrap_or(code);
-                    }
                     if !typed.is_empty() {
-                        code = play(&machine.line(&typed, FOR_EVER), streams).await;
+                        let (run, exits) = machine.line(&typed, FOR_EVER);
+                        code = play(&run, streams).await;
+                        if exits {
+                            return code;
+                        }
                     }
                     if tty && !streams.send(false, prompt.clone()).await {
                         return code;
@@ -235,7 +238,7 @@ async fn repl(mut machine: Machine, streams: &Streams<'_>, input: &mut mpsc::Rec
     }
     if !line.is_empty() {
         let typed = String::from_utf8_lossy(&line).into_owned();
-        code = play(&machine.line(&typed, FOR_EVER), streams).await;
+        code = play(&machine.line(&typed, FOR_EVER).0, streams).await;
     }
     code
 }

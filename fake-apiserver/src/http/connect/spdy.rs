@@ -107,7 +107,9 @@ impl Connection {
         match frame {
             Frame::Open { id, block } => {
                 self.opened += 1;
-                let Some(headers) = self.inflate.read(&block).filter(|_| self.opened <= MAX_STREAMS) else { return false };
+                let Some(headers) = self.inflate.read(&block).filter(|_| self.opened <= MAX_STREAMS) else {
+                    return false;
+                };
                 let Some(reply) = self.deflate.empty() else { return false };
                 if !self.send(frame::reply(id, &reply)).await {
                     return false;

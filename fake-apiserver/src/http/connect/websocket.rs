@@ -8,8 +8,9 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Mutex, mpsc};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::session::{self, Input, Output};
 use crate::registry::connect::Connect;
@@ -79,7 +80,8 @@ where
         }
     }
     running.abort();
-    let _ = sink.send(Message::Close(None)).await;
+    let done = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+    let _ = sink.send(Message::Close(Some(done))).await;
     let _ = sink.close().await;
 }
 
@@ -138,7 +140,8 @@ where
             _ => continue,
         };
         let Some((channel, data)) = bytes.split_first() else { continue };
-        if let Some(write) = ports.get_mut(usize::from(channel / 2)).filter(|_| channel % 2 == 0).and_then(Option::as_mut)
+        if let Some(write) =
+            ports.get_mut(usize::from(channel / 2)).filter(|_| channel % 2 == 0).and_then(Option::as_mut)
             && write.write_all(data).await.is_err()
         {
             break;

@@ -76,14 +76,22 @@ impl Machine {
     }
 
     /// A line typed into an interactive shell: what it sets and writes is there for the next one.
-    pub(crate) fn line(&mut self, line: &str, horizon: Duration) -> Run {
+    /// Also says whether it was told to exit.
+    pub(crate) fn line(&mut self, line: &str, horizon: Duration) -> (Run, bool) {
         let mut shell = self.shell(horizon);
-        let ended = shell.script(line);
-        let end = ended.ok().map(|code| (shell.now, code));
+        let ended = match parse(line) {
+            Ok(node) => shell.node(&node),
+            Err(_) => shell.script(line).map(drop),
+        };
+        let (end, exits) = match ended {
+            Ok(()) | Err(Stop::Break | Stop::Continue) => (Some((shell.now, shell.status)), false),
+            Err(Stop::Exit(code)) => (Some((shell.now, code)), true),
+            Err(Stop::Forever) => (None, false),
+        };
         let output = shell.sinks.pop().unwrap_or_default().outputs;
         let (variables, files) = (shell.variables, shell.files);
         (self.env, self.files) = (variables, files);
-        Run { output, end }
+        (Run { output, end }, exits)
     }
 
     fn shell(&self, horizon: Duration) -> Shell<'_> {
@@ -303,7 +311,7 @@ impl Shell<'_> {
         let mut stdin = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
             let last = index + 1 == stages.len();
-            let mut run = |shell: &mut Self| match stage {
+            let run = |shell: &mut Self| match stage {
                 Node::Simple { assignments, words, redirections } => {
                     shell.simple(assignments, words, redirections, &stdin)
                 }

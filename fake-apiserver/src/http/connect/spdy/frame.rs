@@ -9,11 +9,24 @@ const FIN: u8 = 1;
 
 /// A frame that a client sends.
 pub(super) enum Frame {
-    Open { id: u32, block: Bytes },
-    Headers { block: Bytes },
-    Data { id: u32, bytes: Bytes, fin: bool },
-    Reset { id: u32 },
-    Ping { id: u32 },
+    Open {
+        id: u32,
+        block: Bytes,
+    },
+    Headers {
+        block: Bytes,
+    },
+    Data {
+        id: u32,
+        bytes: Bytes,
+        fin: bool,
+    },
+    Reset {
+        id: u32,
+    },
+    Ping {
+        id: u32,
+    },
     GoAway,
     /// Settings, window updates: of no consequence.
     Other,
