@@ -24,6 +24,7 @@ mod informer;
 mod job;
 mod kinds;
 mod namespace;
+mod node_ttl;
 mod nodes;
 mod pods;
 mod queue;
@@ -40,6 +41,7 @@ mod template;
 mod tests;
 mod time;
 mod view;
+mod volume_binding;
 
 use std::sync::Arc;
 
@@ -123,6 +125,11 @@ pub(crate) fn start(core: &Shared) -> Controllers {
     maker.runner.add(cron_job::CronJobs::new(context));
     let context = maker.context("endpointslice-controller", "endpoint-slice-controller");
     maker.runner.add(endpoint_slice::EndpointSlices::new(context));
+
+    let context = maker.context("persistent-volume-binder", "persistentvolume-controller");
+    maker.runner.add(volume_binding::VolumeBinding::new(context));
+    let context = maker.context("ttl-controller", "ttl-controller");
+    maker.runner.add(node_ttl::NodeTtl::new(context));
 
     let context = maker.context("generic-garbage-collector", "garbage-collector-controller");
     maker.runner.spawn(garbage::GarbageCollector::new(context, discovery).run());

@@ -106,6 +106,11 @@ impl Store {
         self.read().tables.iter().map(|(name, table)| (name.clone(), table.objects.len())).collect()
     }
 
+    /// How many objects a table holds.
+    pub(crate) fn count(&self, table: &str) -> usize {
+        self.read().tables.get(table).map_or(0, |table| table.objects.len())
+    }
+
     /// All objects of a table, or of one namespace of it (`""` means all), in key order, with the revision they were read at.
     pub(crate) fn list(&self, table: &str, namespace: &str) -> (Vec<Arc<Object>>, u64) {
         let inner = self.read();

@@ -93,6 +93,7 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         body: body.into(),
         user: (*call.user).clone(),
         deadline,
+        labels_of_template: false,
         warnings: Vec::new(),
     };
     let started = Instant::now();

@@ -127,6 +127,7 @@ where
     }
     let call = match find(core, info)? {
         Some((resource, subresource)) => Call {
+            warnings: resource.deprecation.iter().map(|text| text.to_string()).collect(),
             verb: info.verb,
             namespace: if resource.namespaced { info.namespace.clone() } else { String::new() },
             resource,
@@ -138,7 +139,7 @@ where
             body: Bytes::new(),
             user,
             deadline,
-            warnings: Vec::new(),
+            labels_of_template: false,
         },
         None => return Ok(Answer::Plain(respond::page_not_found())),
     };

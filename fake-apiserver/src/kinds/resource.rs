@@ -115,6 +115,8 @@ pub(crate) struct Resource {
     pub(crate) columns: Option<Arc<Value>>,
     /// Where the cells of those columns come from.
     pub(crate) printer_columns: Vec<PrinterColumn>,
+    /// The text of the `Warning` header that every answer about it carries, if the version is deprecated.
+    pub(crate) deprecation: Option<Arc<str>>,
 }
 
 /// One of a custom resource definition's `additionalPrinterColumns`.
@@ -197,6 +199,15 @@ fn storage(gvk: &Gvk, plural: &str) -> (Arc<str>, Gvk) {
     }
 }
 
+/// What clients of deprecated kinds are told.
+fn deprecation(gvk: &Gvk) -> Option<Arc<str>> {
+    match (&*gvk.group, &*gvk.kind) {
+        ("", "Endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".into()),
+        ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+".into()),
+        _ => None,
+    }
+}
+
 pub(super) fn parse(line: &str) -> Option<Row> {
     let mut columns = line.split_ascii_whitespace();
     let mut next = || columns.next();
@@ -237,6 +248,7 @@ pub(super) fn parse(line: &str) -> Option<Row> {
         structural: None,
         columns: None,
         printer_columns: Vec::new(),
+        deprecation: deprecation(&gvk),
         gvk,
     }))
 }

@@ -7,6 +7,8 @@ mod pod;
 mod tests;
 mod workloads;
 
+pub(crate) use workloads::job_labels;
+
 use serde_json::{Value, json};
 
 pub(crate) use pod::qos_class;

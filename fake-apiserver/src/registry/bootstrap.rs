@@ -1,12 +1,12 @@
 //! What is in a cluster before anybody has touched it.
 
+mod roles;
+
 use serde_json::{Value, json};
 
 use super::namespaces;
 use crate::core::Shared;
 use crate::registry::create::put_in_place;
-
-const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// The namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -61,7 +61,8 @@ pub(crate) fn fill(core: &Shared) {
     }
     put_in_place(core, "services", kubernetes_service(core));
     api_services(core);
-    roles(core);
+    identity_lease(core);
+    roles::fill(core);
 }
 
 /// One entry of managedFields.
@@ -147,94 +148,56 @@ fn priorities(group: &str, version: &str) -> (i64, i64) {
     }
 }
 
-/// The roles and bindings that make the basics work, as a real cluster bootstraps them.
-fn roles(core: &Shared) {
-    let labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
-    let role = |name: &str, rules: Value| {
-        let object = json!({
-            "apiVersion": RBAC, "kind": "ClusterRole",
-            "metadata": {
-                "name": name, "labels": labels.clone(), "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
-            },
-            "rules": rules,
-        });
-        put_in_place(core, "clusterroles.rbac.authorization.k8s.io", object);
-    };
-    role(
-        "cluster-admin",
-        json!([
-            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
-            {"verbs": ["*"], "nonResourceURLs": ["*"]},
-        ]),
-    );
-    role(
-        "system:basic-user",
-        json!([
-            {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]},
-            {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
-        ]),
-    );
-    role(
-        "system:discovery",
-        json!([{"verbs": ["get"], "nonResourceURLs": [
-            "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/",
-        ]}]),
-    );
-    role(
-        "system:public-info-viewer",
-        json!([{"verbs": ["get"], "nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"]}]),
-    );
-    role(
-        "system:service-account-issuer-discovery",
-        json!([
-            {"verbs": ["get"], "nonResourceURLs": ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"]},
-        ]),
-    );
-    // What the controllers of a real cluster may do, as far as reviews of access ask for it.
-    let pods = json!([{"verbs": ["create", "delete", "get", "list", "patch", "update", "watch"], "apiGroups": ["*"], "resources": ["*"]}]);
-    for controller in [
-        "replicaset-controller",
-        "deployment-controller",
-        "statefulset-controller",
-        "daemon-set-controller",
-        "job-controller",
-    ] {
-        role(&format!("system:controller:{controller}"), pods.clone());
+/// The lease by which the servers of a cluster know each other, as the server itself writes it.
+fn identity_lease(core: &Shared) {
+    use sha2::Digest as _;
+    const API: &str = "coordination.k8s.io/v1";
+    // An hour, as kube-apiserver has it.
+    const SECONDS: i64 = 3600;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
+    let name = format!("apiserver-{}", base32(&sha2::Sha256::digest(host)[..16]));
+    let fields = json!({
+        "f:metadata": {
+            "f:annotations": {".": {}, "f:kubernetes.io/peer-advertise-address": {}},
+            "f:labels": {".": {}, "f:apiserver.kubernetes.io/identity": {}, "f:kubernetes.io/hostname": {}},
+        },
+        "f:spec": {"f:holderIdentity": {}, "f:leaseDurationSeconds": {}, "f:renewTime": {}},
+    });
+    let address = core.address.get().map(ToString::to_string).unwrap_or_default();
+    let lease = json!({
+        "apiVersion": API, "kind": "Lease",
+        "metadata": {
+            "name": name, "namespace": "kube-system",
+            "labels": {"apiserver.kubernetes.io/identity": "kube-apiserver", "kubernetes.io/hostname": host},
+            "annotations": {"kubernetes.io/peer-advertise-address": address},
+            "managedFields": [managed(core, "kube-apiserver", API, &fields)],
+        },
+        "spec": {
+            "holderIdentity": format!("{name}_{}", core.random.uid()),
+            "leaseDurationSeconds": SECONDS,
+            "renewTime": core.clock.now().rfc3339_micro(),
+        },
+    });
+    put_in_place(core, "leases.coordination.k8s.io", lease);
+}
+
+/// RFC 4648 in lower case, without padding.
+fn base32(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut text = String::new();
+    let (mut buffer, mut bits) = (0_u32, 0);
+    for byte in bytes {
+        buffer = (buffer << 8) | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            text.push(char::from(LETTERS[(buffer >> bits) as usize & 31]));
+        }
+        buffer &= (1 << bits) - 1;
     }
-    let bind = |name: &str, role: &str, subjects: Value| {
-        let object = json!({
-            "apiVersion": RBAC, "kind": "ClusterRoleBinding",
-            "metadata": {
-                "name": name, "labels": labels, "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
-            },
-            "subjects": subjects,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        });
-        put_in_place(core, "clusterrolebindings.rbac.authorization.k8s.io", object);
-    };
-    let group = |name: &str| json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": name});
-    bind("cluster-admin", "cluster-admin", json!([group("system:masters")]));
-    bind("system:basic-user", "system:basic-user", json!([group("system:authenticated")]));
-    bind("system:discovery", "system:discovery", json!([group("system:authenticated")]));
-    bind(
-        "system:public-info-viewer",
-        "system:public-info-viewer",
-        json!([group("system:authenticated"), group("system:unauthenticated")]),
-    );
-    bind(
-        "system:service-account-issuer-discovery",
-        "system:service-account-issuer-discovery",
-        json!([group("system:serviceaccounts")]),
-    );
-    for controller in [
-        "replicaset-controller",
-        "deployment-controller",
-        "statefulset-controller",
-        "daemon-set-controller",
-        "job-controller",
-    ] {
-        let name = format!("system:controller:{controller}");
-        let account = json!({"kind": "ServiceAccount", "name": controller, "namespace": "kube-system"});
-        bind(&name, &name, json!([account]));
+    if bits > 0 {
+        text.push(char::from(LETTERS[(buffer << (5 - bits)) as usize & 31]));
     }
+    text
 }

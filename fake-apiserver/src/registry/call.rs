@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) user: UserInfo,
     /// When the client's patience ends.
     pub(crate) deadline: Instant,
+    /// Whether the labels of the object in the body were filled in from its pod template.
+    pub(crate) labels_of_template: bool,
     /// Texts for `Warning` headers, in order.
     pub(crate) warnings: Vec<String>,
 }

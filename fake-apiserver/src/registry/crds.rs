@@ -115,11 +115,19 @@ pub(crate) fn serve(core: &Core, definition: &Value) {
                     .is_object()
                     .then(|| Arc::new(version["schema"]["openAPIV3Schema"].clone())),
                 columns: Some(Arc::new(definitions(&columns))),
+                deprecation: deprecation(version, &gvk).map(Into::into),
                 printer_columns: columns.iter().map(|column| printer_column(column)).collect(),
                 gvk,
             });
         }
     });
+}
+
+/// What clients of a deprecated version are told.
+fn deprecation(version: &Value, gvk: &Gvk) -> Option<String> {
+    let own = version["deprecationWarning"].as_str().map(str::to_owned);
+    (version["deprecated"] == true)
+        .then(|| own.unwrap_or_else(|| format!("{} {} is deprecated", gvk.api_version(), gvk.kind)))
 }
 
 /// Takes them out again.

@@ -85,7 +85,9 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
             }
             return Ok(Reply { code: 201, content: Content::Value(seam::as_stored(&call.resource, object)) });
         }
-        match core.store.create(&call.resource.table, seam::to_storage(&call.resource, &object)) {
+        let stored = seam::to_storage(&call.resource, &object);
+        meta::check_size(&stored)?;
+        match core.store.create(&call.resource.table, stored) {
             Ok(stored) => {
                 hooks::after_create(core, call, &stored).await;
                 return Ok(Reply { code: 201, content: Content::Stored(stored) });

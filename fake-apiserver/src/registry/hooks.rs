@@ -102,6 +102,13 @@ pub(crate) fn storage_path(resource: &Resource, namespace: &str, name: &str) -> 
 pub(crate) fn prepare_for_create(core: &Shared, call: &Call, object: &mut Value) -> Result<(), Rejection> {
     match &*call.resource.table {
         "services" => services::allocate(core, object),
+        "jobs.batch" => {
+            // Labels that were filled in from the template are the template's own: what it gets besides, they get too.
+            if call.labels_of_template {
+                object["metadata"]["labels"] = object["spec"]["template"]["metadata"]["labels"].clone();
+            }
+            Ok(())
+        }
         "customresourcedefinitions.apiextensions.k8s.io" => {
             crds::prepare(object, None);
             Ok(())

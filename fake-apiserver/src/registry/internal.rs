@@ -39,6 +39,7 @@ fn call(
         body,
         user,
         deadline: Instant::now() + PATIENCE,
+        labels_of_template: false,
         warnings: Vec::new(),
     }
 }

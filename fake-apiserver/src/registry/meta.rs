@@ -90,3 +90,24 @@ pub(crate) fn options_of(call: &Call, kind: &str, named: &str) -> Result<Value, 
         Err(refusal::invalid("meta.k8s.io", named, "", &causes))
     }
 }
+
+/// The largest request that etcd takes by default.
+const LARGEST: usize = 3 * 1024 * 1024 / 2;
+
+/// Refuses what etcd would not take (`transport/patch-makes-too-large`).
+pub(super) fn check_size(object: &Value) -> Result<(), Rejection> {
+    if weight(object) <= LARGEST { Ok(()) } else { Err(Rejection::unknown("etcdserver: request is too large")) }
+}
+
+/// About how many bytes an object takes in etcd: built-in kinds are stored without the names of their fields, which matters
+/// little beside texts of that size.
+fn weight(value: &Value) -> usize {
+    const OVERHEAD: usize = 3;
+    OVERHEAD
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(fields) => fields.values().map(weight).sum(),
+            _ => 0,
+        }
+}

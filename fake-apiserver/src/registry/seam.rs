@@ -49,7 +49,10 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Re
     let decoded = decode::decode(target(gvk), body, format(call)?, field_validation(call)).map_err(rejection)?;
     super::admit::merge(&mut call.warnings, decoded.warnings);
     let mut object = decoded.object;
+    let has_labels = |object: &Value| object["metadata"]["labels"].as_object().is_some_and(|labels| !labels.is_empty());
+    let labelled = has_labels(&object);
     default(core, gvk, &mut object);
+    call.labels_of_template = !labelled && has_labels(&object);
     if call.resource.is_custom() && call.subresource.as_ref().is_none_or(|subresource| !subresource.foreign) {
         super::structural::fit(call, &mut object)?;
     }
@@ -211,14 +214,22 @@ pub(crate) fn to_storage(resource: &Resource, object: &Value) -> Value {
     } else {
         super::convert::to_version(object, &resource.storage)
     };
-    strategy::forget_empty_lists(target(&resource.storage), &mut stored);
+    read_back(&resource.storage, &mut stored);
     stored
 }
 
 /// The object as a dry run shows it: as if it had been stored and read back.
 pub(crate) fn as_stored(resource: &Resource, mut object: Value) -> Value {
-    strategy::forget_empty_lists(target(&resource.gvk), &mut object);
+    read_back(&resource.gvk, &mut object);
     object
+}
+
+/// What reading an object from etcd adds to it and takes from it.
+fn read_back(gvk: &Gvk, object: &mut Value) {
+    strategy::forget_empty_lists(target(gvk), object);
+    if (&*gvk.group, &*gvk.kind) == ("batch", "Job") {
+        defaults::job_labels(object);
+    }
 }
 
 /// The object in the version of the resource.

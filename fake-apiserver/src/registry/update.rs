@@ -146,7 +146,9 @@ async fn admit_and_write(
     if delete::is_last_finalizer_gone(&new) {
         return finish_deletion(core, call, stored, &new, admission).await;
     }
-    match core.store.update(&call.resource.table, stored.revision(), seam::to_storage(&call.resource, &new)) {
+    let next = seam::to_storage(&call.resource, &new);
+    meta::check_size(&next)?;
+    match core.store.update(&call.resource.table, stored.revision(), next) {
         Ok(written) => {
             hooks::after_update(core, call, &written);
             Ok(Outcome::Done(Reply::ok(Content::Stored(written))))

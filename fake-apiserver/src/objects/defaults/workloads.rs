@@ -107,6 +107,9 @@ fn stateful_set(spec: &mut Value) {
 }
 
 pub(super) fn batch(kind: &str, object: &mut Value) {
+    if kind == "Job" {
+        job_labels(object);
+    }
     let Some(spec) = sub_mut(object, "spec") else { return };
     match kind {
         "Job" => job(spec),
@@ -121,6 +124,16 @@ pub(super) fn batch(kind: &str, object: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// A Job without labels has those of its pods; the apiserver fills them in whenever it reads one, from etcd as well.
+pub(crate) fn job_labels(object: &mut Value) {
+    let labels = get::sub(get::sub(get::sub(object, "spec"), "template"), "metadata").get("labels").cloned();
+    let own = get::sub(object, "metadata").get("labels").and_then(Value::as_object).is_some_and(|own| !own.is_empty());
+    let labels = labels.filter(|labels| !own && labels.as_object().is_some_and(|labels| !labels.is_empty()));
+    if let Some((metadata, labels)) = sub_mut(object, "metadata").zip(labels) {
+        get::set(metadata, "labels", labels);
     }
 }
 
