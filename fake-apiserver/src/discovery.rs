@@ -75,7 +75,7 @@ pub(crate) fn serve(core: &Core, method: &Method, path: &str, query: &Query, hea
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
         }),
-        ["openapi", rest @ ..] => return openapi::serve(&kinds, rest),
+        ["openapi", rest @ ..] => return openapi::serve(&kinds, rest, query, headers),
         ["metrics"] => {
             let text = respond::full(metrics(core));
             return respond::response(200, "text/plain; version=0.0.4; charset=utf-8", text);

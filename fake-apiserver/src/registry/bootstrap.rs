@@ -156,7 +156,13 @@ fn identity_lease(core: &Shared) {
     const SECONDS: i64 = 3600;
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
-    let name = format!("apiserver-{}", base32(&sha2::Sha256::digest(host)[..16]));
+    // The hash is over both words, each behind its length (`api-basics/table-leases`, recorded on a host called `vm`).
+    let mut digest = sha2::Sha256::new();
+    for word in [host, "kube-apiserver"] {
+        digest.update(u16::try_from(word.len()).unwrap_or(u16::MAX).to_be_bytes());
+        digest.update(word);
+    }
+    let name = format!("apiserver-{}", base32(&digest.finalize()[..16]));
     let fields = json!({
         "f:metadata": {
             "f:annotations": {".": {}, "f:kubernetes.io/peer-advertise-address": {}},
