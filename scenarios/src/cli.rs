@@ -3,9 +3,11 @@
 //! Each subcommand is a variant of `Command` and a file here, which holds its `Args` and its `run`: true for exit code 0,
 //! false for 1, an error for 2. Flags that several subcommands have are in `injector` and `trust`.
 //!
-//! Exit codes: 0, all went well; 1, a scenario failed, a review got no valid answer, or a line of a log could not be read;
+//! Exit codes: 0, all went well; 1, a scenario failed, a review got no valid answer, a law is broken, or a line of a
+//! log could not be read;
 //! 2, the command could not be carried out (flags, files, an injector configuration that does not load).
 
+mod check;
 mod injector;
 mod output;
 mod replay;
@@ -43,6 +45,8 @@ enum Command {
     Run(run::Args),
     /// Replay captured AdmissionReviews, through an apiserver or straight at a webhook.
     Replay(replay::Args),
+    /// Hold laws against a webhook: that it is idempotent, leaves alone what is not its own, answers in time, and more.
+    Check(check::Args),
 }
 
 /// Carries a command out; prints what is to be printed.
@@ -52,6 +56,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Some(Command::Run(args)) => args.run(&output),
         Some(Command::Replay(args)) => args.run(&output),
+        Some(Command::Check(args)) => args.run(&output),
         None => everything(&output),
     };
     match done {

@@ -6,16 +6,19 @@
 //!     │        └─────► cluster ───► fake-apiserver ───► injector, or any webhook
 //!     └────► replay ──────┘◄─────── report              text for people, JSON for machines
 //!              └──► https ────────────────────────────► a webhook, straight
+//!     check ──────────┘
 //! ```
 //!
 //! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
 //! - [`compare`]: what two webhooks make of the same reviews;
+//! - [`check`]: laws that every webhook should keep, held against one;
 //! - [`report`]: what became of them;
 //! - [`scenario`]: the scenario file, and [`run`], which runs it in a [`cluster`];
 //! - [`hook`]: a webhook in this process, with faults;
 //! - [`https`]: the client that speaks to webhooks.
 
 pub mod boxed;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod compare;
@@ -25,3 +28,4 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod style;

@@ -4,4 +4,6 @@ mod scenarios;
 mod text;
 
 pub use scenarios::{line, summary};
-pub use text::{Style, render};
+pub use text::render;
+
+pub use crate::style::Style;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::text::{Style, short};
+use super::text::short;
 use crate::run::Outcome;
+use crate::style::Style;
 
 /// Columns for a title: longer ones push the time to the right.
 const TITLE: usize = 46;
