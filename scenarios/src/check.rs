@@ -199,9 +199,9 @@ impl Check {
         if let Some(case) = cases.first() {
             // Nothing listens, or nobody who is believed: that is no law's business.
             let body = Bytes::from(case.again().to_string());
-            match bench.ask.post(case, Some("application/json"), body).await {
-                Err(error @ (https::Error::Connect { .. } | https::Error::Tls { .. })) => return Err(error),
-                _ => {}
+            let asked = bench.ask.post(case, Some("application/json"), body).await;
+            if let Err(error @ (https::Error::Connect { .. } | https::Error::Tls { .. })) = asked {
+                return Err(error);
             }
             for (number, law) in self.laws.iter().enumerate() {
                 let seed = number as u64;

@@ -35,6 +35,9 @@ use faults::Faults;
 /// Calls that are remembered; later ones are only counted.
 const REMEMBERED: usize = 10_000;
 
+/// A webhook as a function, from the bytes of a review to the bytes of the answer.
+pub type AnswerFn = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
+
 /// What answers the calls.
 #[derive(Clone)]
 pub enum Answerer {
@@ -43,7 +46,7 @@ pub enum Answerer {
     /// The sidecar injector.
     Injector(Arc<Injector>),
     /// This function: from the bytes of a review to the bytes of the answer, `None` for HTTP status 500.
-    Function(Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>),
+    Function(Arc<AnswerFn>),
     /// A fixed answer: the fields of `response` but for the uid; `patch` may be a list of operations.
     Reply(Value),
 }

@@ -1,5 +1,3 @@
-use serde_json::Value;
-
 use crate::check::ask::Asker;
 use crate::check::case::Case;
 use crate::check::law::{About, Bench, Law, Scope, Testing, Verdict};
@@ -47,7 +45,7 @@ async fn echoed(ask: &Asker, case: &Case) -> Verdict {
             ));
         }
         let asked = &review["request"]["uid"];
-        if Value::from(answered.response.uid.as_str()) != *asked {
+        if asked.as_str() != Some(&answered.response.uid) {
             return Verdict::broken(format!(
                 "asked in {version} with uid {asked}, the answer is for uid {:?}",
                 answered.response.uid
