@@ -15,6 +15,7 @@
 
 pub mod boxed;
 mod cache;
+pub mod capture;
 pub mod cli;
 pub mod config;
 mod data;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use admission::capture::Recorder;
 use apimachinery::clock::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -64,6 +65,9 @@ pub struct Options {
     pub poll: Duration,
     /// The time of day, for certificates and for the age of the configuration. Default: the machine's.
     pub clock: Clock,
+    /// Where reviews and their answers are recorded; no request waits for it, and none fails over it. Whoever started the
+    /// recorder closes it after [`Handle::shutdown`]. Default: nowhere.
+    pub recorder: Option<Recorder>,
 }
 
 impl Options {
@@ -77,6 +81,7 @@ impl Options {
             limits: Limits::default(),
             poll: Duration::from_secs(1),
             clock: Clock::system(),
+            recorder: None,
         }
     }
 }
@@ -132,6 +137,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         room: Room::new(&options.limits),
         limits: options.limits,
         clock: options.clock,
+        recorder: options.recorder,
         stopping: AtomicBool::new(false),
     }));
     let (stop, stopped) = watch::channel(false);
@@ -221,6 +227,7 @@ pub fn service(injector: Arc<Injector>, limits: Limits, clock: Clock) -> Service
         room: Room::new(&limits),
         limits,
         clock,
+        recorder: None,
         stopping: AtomicBool::new(false),
     }))
 }

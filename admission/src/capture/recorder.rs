@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -153,6 +154,30 @@ pub struct Counts {
     pub errors: u64,
     /// Records that wait.
     pub queued: u64,
+}
+
+impl Counts {
+    /// The counts in OpenMetrics' text form, without its last line.
+    #[must_use]
+    pub fn openmetrics(&self) -> String {
+        let mut text = String::new();
+        for (name, kind, help, value) in [
+            ("records", "counter", "Requests handed to the capture", self.offered),
+            ("records_written", "counter", "Records in the files of the capture", self.written),
+            ("records_dropped", "counter", "Records that found no room or could not be written", self.dropped),
+            ("bytes_written", "counter", "Bytes of the files of the capture", self.bytes),
+            ("files", "counter", "Files of the capture", self.files),
+            ("errors", "counter", "Times that writing the capture failed", self.errors),
+            ("queue", "gauge", "Records that wait to be written", self.queued),
+        ] {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            let _ = writeln!(
+                text,
+                "# HELP towtank_capture_{name} {help}.\n# TYPE towtank_capture_{name} {kind}\ntowtank_capture_{name}{suffix} {value}"
+            );
+        }
+        text
+    }
 }
 
 /// A change in a recording that people should hear of, once.

@@ -12,6 +12,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::SettingsFlags;
+use crate::capture::{RecordingFlags, duration};
 use crate::serve::{self, Handle, Limits, Options, Source, Tls};
 
 /// The flags of `serve`.
@@ -55,6 +56,11 @@ pub(super) struct Serve {
     /// After that: how long requests may take to end
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = duration)]
     shutdown_timeout: Duration,
+    /// Record the reviews and their answers in this directory, secrets redacted; see the flags below
+    #[arg(long, value_name = "DIR")]
+    capture: Option<PathBuf>,
+    #[command(flatten)]
+    recording: RecordingFlags,
     /// Threads that answer requests; default: one per processor
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
@@ -71,7 +77,17 @@ impl Serve {
         runtime.block_on(async {
             // Before anybody can know that it runs: a signal that comes early has to end it in order, too.
             let signals = Signals::new()?;
-            let handle = serve::start(self.options()?).await?;
+            let mut options = self.options()?;
+            options.recorder = match &self.capture {
+                Some(directory) => Some(self.recording.start(directory, options.clock)?),
+                None => {
+                    let needless = self.recording.given();
+                    anyhow::ensure!(needless.is_none(), "{} needs --capture DIR", needless.unwrap_or_default());
+                    None
+                }
+            };
+            let recorder = options.recorder.clone();
+            let handle = serve::start(options).await?;
             {
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "listening on https://{}", handle.addr()).and_then(|()| out.flush())?;
@@ -80,6 +96,10 @@ impl Serve {
             signals.until_told_to_stop(&handle).await;
             tracing::info!("stopping");
             handle.shutdown().await;
+            if let Some(recorder) = recorder {
+                let counts = recorder.close();
+                tracing::info!(written = counts.written, dropped = counts.dropped, "capture ended");
+            }
             Ok(ExitCode::SUCCESS)
         })
     }
@@ -146,18 +166,5 @@ impl Signals {
                 },
             }
         }
-    }
-}
-
-/// A time such as `500ms`, `10s`, `2m`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit);
-    let number: u64 = number.parse().map_err(|_| "a number and a unit are needed, such as 10s".to_owned())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err("the unit has to be ms, s or m".to_owned()),
     }
 }

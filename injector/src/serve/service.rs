@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use apimachinery::clock::Clock;
+use admission::capture::{Answered, Exchange, Recorder};
+use apimachinery::clock::{Clock, Timestamp};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Body;
@@ -29,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) room: Room,
     pub(crate) clock: Clock,
+    pub(crate) recorder: Option<Recorder>,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -72,7 +75,13 @@ impl Service {
 
     /// The metrics as `GET /metrics` shows them.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.text(self.shared.clock.now(), self.shared.live.injector().cache_hits())
+        let mut text = self.shared.metrics.text(self.shared.clock.now(), self.shared.live.injector().cache_hits());
+        if let Some(recorder) = &self.shared.recorder {
+            // OpenMetrics ends with this line.
+            let end = text.rfind("# EOF").unwrap_or(text.len());
+            text.insert_str(end, &recorder.counts().openmetrics());
+        }
+        text
     }
 
     /// Answers one request.
@@ -183,9 +192,33 @@ impl Service {
         let path = percent_decoded(parts.uri.path());
         let injector = shared.live.injector();
         // The library does not panic; should it ever, one request fails and not the connections beside it.
-        catch_unwind(AssertUnwindSafe(|| injector.review(&bytes, &path)))
-            .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the injector failed on this review"))
+        let reviewed = catch_unwind(AssertUnwindSafe(|| injector.review(&bytes, &path)))
+            .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the injector failed on this review"));
+        if let Some(recorder) = &shared.recorder {
+            record(recorder, &parts, bytes, began.elapsed(), reviewed.as_ref().ok());
+        }
+        reviewed
     }
+}
+
+/// Hands a review and its answer to the capture.
+fn record(recorder: &Recorder, parts: &Parts, body: Bytes, took: Duration, reviewed: Option<&Reviewed>) {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let now = recorder.clock().now().unix_micros();
+    recorder.record(Exchange {
+        began: Timestamp::from_unix_micros(now - i64::try_from(took.as_micros()).unwrap_or(0)),
+        took,
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body,
+        answer: reviewed.map(|reviewed| Answered {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: Bytes::copy_from_slice(&reviewed.body),
+        }),
+    });
 }
 
 /// One line for each review: who, what and why; never any of the object's content.
