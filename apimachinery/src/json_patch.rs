@@ -85,6 +85,11 @@ impl Patch {
         self.operations.is_empty()
     }
 
+    /// The document again: an array of operations.
+    pub fn into_value(self) -> Value {
+        Value::Array(self.operations.into_iter().map(Value::Object).collect())
+    }
+
     /// Applies the operations in order and returns the patched document.
     ///
     /// # Errors

@@ -26,8 +26,6 @@ pub(crate) const DEFAULT_HISTORY: usize = 4096;
 /// Why a write was not done.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// `create` found an object of that name.
-    Exists,
     /// The object is not there (any more).
     NotFound,
     /// The object is at another revision than the writer had read.
@@ -57,6 +55,13 @@ struct Table {
     history: History,
     /// Tells watchers that there is something new; its value is the revision of the table's last event.
     changed: watch::Sender<u64>,
+}
+
+impl Inner {
+    /// The table of that name, made at this revision if there is none.
+    fn table(&mut self, name: &str, revision: u64) -> &mut Table {
+        self.tables.entry(name.into()).or_insert_with(|| Table::new(revision))
+    }
 }
 
 impl Table {
@@ -143,14 +148,15 @@ impl Store {
         Ok(if namespace.is_empty() { objects.into_values().collect() } else { in_namespace(&objects, namespace) })
     }
 
-    /// Stores a new object; its `metadata.resourceVersion` becomes the revision of this write.
-    pub(crate) fn create(&self, table: &str, value: Value) -> Result<Arc<Object>, WriteError> {
+    /// Stores a new object; its `metadata.resourceVersion` becomes the revision of this write. An object whose name is taken
+    /// is given back.
+    pub(crate) fn create(&self, table: &str, value: Value) -> Result<Arc<Object>, Value> {
         let key: Arc<str> = object::key_of(&value).into();
         let mut inner = self.write();
         let revision = inner.revision + 1;
-        let table = inner.tables.entry(table.into()).or_insert_with(|| Table::new(revision - 1));
+        let table = inner.table(table, revision - 1);
         if table.objects.contains_key(&key) {
-            return Err(WriteError::Exists);
+            return Err(value);
         }
         let object = Arc::new(Object::new(key.clone(), value, revision));
         table.objects.insert(key, object.clone());
@@ -219,7 +225,7 @@ impl Store {
     pub(crate) fn subscribe(&self, table: &str) -> watch::Receiver<u64> {
         let mut inner = self.write();
         let revision = inner.revision;
-        inner.tables.entry(table.into()).or_insert_with(|| Table::new(revision)).changed.subscribe()
+        inner.table(table, revision).changed.subscribe()
     }
 }
 

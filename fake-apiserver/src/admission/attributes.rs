@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -109,7 +110,7 @@ pub struct Attributes {
     /// The new object, with `kind` and `apiVersion`, defaulted; none on DELETE.
     pub object: Option<Value>,
     /// The stored object on UPDATE and DELETE.
-    pub old_object: Option<Value>,
+    pub old_object: Option<Arc<Value>>,
     /// CreateOptions, UpdateOptions or DeleteOptions with `kind` and `apiVersion`; none on CONNECT.
     pub options: Option<Value>,
     /// Whether nothing is to be stored.

@@ -97,7 +97,7 @@ fn scope<'a>(
 ) -> Variables<'a> {
     let addressed = (&attributes.resource, &attributes.kind);
     let object = attributes.object.as_ref();
-    let mut scope = variables(attributes, addressed, object, attributes.old_object.as_ref(), cluster);
+    let mut scope = variables(attributes, addressed, object, attributes.old_object.as_deref(), cluster);
     if !attributes.namespace.is_empty()
         && let Some(namespace) = cluster.get("", "namespaces", "", &attributes.namespace)
     {

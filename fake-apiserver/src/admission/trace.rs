@@ -1,6 +1,7 @@
 //! The trace of a request: every webhook considered, called or not and why, what it answered and what changed.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ pub enum Outcome {
     /// Called and allowed; nothing changed.
     Allowed,
     /// Called, and its patch changed the object.
-    Patched(Value),
+    Patched(Arc<Value>),
     /// Called and denied, with the message.
     Denied(String),
     /// The call failed and failurePolicy Ignore let the request pass.
@@ -84,7 +85,7 @@ impl Entry {
         let (outcome, detail) = match &self.outcome {
             Outcome::Skipped(why) => ("skipped", json!(why)),
             Outcome::Allowed => ("allowed", Value::Null),
-            Outcome::Patched(patch) => ("patched", patch.clone()),
+            Outcome::Patched(patch) => ("patched", Value::clone(patch)),
             Outcome::Denied(message) => ("denied", json!(message)),
             Outcome::FailedOpen(error) => ("failedOpen", json!(error)),
             Outcome::Failed(error) => ("failed", json!(error)),

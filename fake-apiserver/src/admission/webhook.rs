@@ -59,7 +59,7 @@ pub(crate) fn should_call(
     object?;
     if !hook.conditions.is_empty() {
         let new = in_kind(attributes.object.as_ref(), held, &invocation.kind, cluster)?;
-        let old = in_kind(attributes.old_object.as_ref(), &attributes.kind, &invocation.kind, cluster)?;
+        let old = in_kind(attributes.old_object.as_deref(), &attributes.kind, &invocation.kind, cluster)?;
         let addressed = (&invocation.resource, &invocation.kind);
         let variables = variables(attributes, addressed, new.as_deref(), old.as_deref(), cluster);
         let started = Instant::now();

@@ -1,5 +1,6 @@
 //! From an answer of the registry to bytes: the negotiated form, headers, streams.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -87,9 +88,9 @@ impl View {
         let value = match content {
             Content::Stored(object) => self.one(object.value()),
             Content::Value(value) => self.one(value),
-            Content::List(list) => self.list(list),
-            Content::Status(status) => status.clone(),
-            Content::Watch(_) | Content::Log(_) | Content::Connect(_) | Content::Empty => Value::Null,
+            Content::List(list) => Cow::Owned(self.list(list)),
+            Content::Status(status) => Cow::Borrowed(status),
+            Content::Watch(_) | Content::Log(_) | Content::Connect(_) | Content::Empty => Cow::Owned(Value::Null),
         };
         match format {
             Format::Json => ("application/json", json_bytes(&value, pretty).into()),
@@ -102,33 +103,26 @@ impl View {
     }
 
     /// The object in the version that the client asked for.
-    fn convert(&self, value: &Value) -> Value {
+    fn convert<'a>(&self, value: &'a Value) -> Cow<'a, Value> {
         if self.is_stored_version() || self.subresource.as_ref().is_some_and(|subresource| subresource.foreign) {
-            return value.clone();
+            return Cow::Borrowed(value);
         }
-        convert::to_version(value, &self.resource.gvk)
+        Cow::Owned(convert::to_version(value, &self.resource.gvk))
     }
 
-    fn one(&self, value: &Value) -> Value {
+    fn one<'a>(&self, value: &'a Value) -> Cow<'a, Value> {
         if value["kind"] == "Status" && value["apiVersion"] == "v1" {
-            return value.clone();
+            return Cow::Borrowed(value);
         }
         match self.shape {
             Shape::Whole => self.convert(value),
-            Shape::Metadata(version) => partial(value, version),
+            Shape::Metadata(version) => Cow::Owned(partial(value, version)),
             Shape::Table(version) => {
                 let converted = self.convert(value);
                 let revision = value["metadata"]["resourceVersion"].clone();
                 let now = self.core.clock.now();
-                table::render(
-                    &self.resource,
-                    &[&converted],
-                    json!({"resourceVersion": revision}),
-                    version,
-                    &self.include,
-                    now,
-                    true,
-                )
+                let metadata = json!({"resourceVersion": revision});
+                Cow::Owned(table::render(&self.resource, &[&converted], metadata, version, &self.include, now, true))
             }
         }
     }
@@ -143,8 +137,8 @@ impl View {
         }
         match self.shape {
             Shape::Table(version) => {
-                let converted: Vec<Value> = list.items.iter().map(|object| self.convert(object.value())).collect();
-                let objects: Vec<&Value> = converted.iter().collect();
+                let converted: Vec<_> = list.items.iter().map(|object| self.convert(object.value())).collect();
+                let objects: Vec<&Value> = converted.iter().map(|object| &**object).collect();
                 table::render(&self.resource, &objects, metadata, version, &self.include, self.core.clock.now(), true)
             }
             Shape::Metadata(version) => {
@@ -155,7 +149,8 @@ impl View {
                 })
             }
             Shape::Whole => {
-                let items: Vec<Value> = list.items.iter().map(|object| bare(self.convert(object.value()))).collect();
+                let items: Vec<Value> =
+                    list.items.iter().map(|object| bare(self.convert(object.value()).into_owned())).collect();
                 json!({
                     "kind": format!("{}List", self.resource.gvk.kind), "apiVersion": self.resource.gvk.api_version(),
                     "metadata": metadata, "items": items,
@@ -178,7 +173,7 @@ impl View {
                         let now = self.core.clock.now();
                         table::render(&self.resource, &[&converted], metadata, version, &self.include, now, first)
                     }
-                    _ => self.one(object.value()),
+                    _ => self.one(object.value()).into_owned(),
                 };
                 (*event_type, object)
             }

@@ -3,6 +3,7 @@
 mod gojson;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod times;
 mod typed;
 
@@ -120,6 +121,17 @@ pub(crate) fn decode(
 /// Reads an object that is JSON already: what a patch or a webhook made of one. The error is the decoder's text
 /// (`json: cannot unmarshal …`); the warnings name unknown fields.
 pub(crate) fn normalize(target: Target<'_>, object: Value) -> Result<Decoded, String> {
+    let mut object = object;
+    // Most of what a patch leaves is as it should be: then nothing is built anew.
+    if let Some(ty) = types::lookup(target)
+        && tidy::tidy(&mut object, ty).is_ok()
+    {
+        return Ok(Decoded { object: finish(target, object), warnings: Vec::new() });
+    }
+    reread(target, object)
+}
+
+fn reread(target: Target<'_>, object: Value) -> Result<Decoded, String> {
     let mut findings = Findings::default();
     let seed = types::lookup(target).map(|ty| Struct { findings: &mut findings, ty });
     let object = match seed {
@@ -253,8 +265,8 @@ pub(crate) fn bad_request(message: String) -> Value {
 }
 
 /// An object of a kind in which nothing is set: only what is always there. `None` for unknown kinds.
-pub(crate) fn zero(target: Target<'_>) -> Option<Value> {
-    types::lookup(target).map(typed::zero_struct)
+pub(crate) fn zero(target: Target<'_>) -> Option<&'static Value> {
+    types::lookup(target).map(|ty| ty.zero(|| typed::zero_struct(ty)))
 }
 
 /// What is wrong with a JSON text, in the apiserver's words; `None` when it is well formed.

@@ -5,9 +5,12 @@
 
 mod apply;
 mod compare;
+mod create;
 mod set;
 #[cfg(test)]
 mod tests;
+
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
@@ -68,19 +71,8 @@ impl Entry {
     }
 
     fn encode(&self) -> Value {
-        let mut entry = Map::new();
-        entry.insert("manager".to_owned(), Value::from(self.manager.as_str()));
-        entry.insert("operation".to_owned(), Value::from(if self.apply { "Apply" } else { "Update" }));
-        entry.insert("apiVersion".to_owned(), Value::from(self.api_version.as_str()));
-        if let Some(time) = &self.time {
-            entry.insert("time".to_owned(), Value::from(time.as_str()));
-        }
-        entry.insert("fieldsType".to_owned(), Value::from("FieldsV1"));
-        entry.insert("fieldsV1".to_owned(), self.fields.encode());
-        if !self.subresource.is_empty() {
-            entry.insert("subresource".to_owned(), Value::from(self.subresource.as_str()));
-        }
-        Value::Object(entry)
+        let writer = Writer { manager: &self.manager, subresource: &self.subresource, time: "" };
+        encode(&writer, self.apply, &self.api_version, self.time.as_deref(), self.fields.encode())
     }
 
     /// Whether an entry is the one of this writer.
@@ -90,6 +82,23 @@ impl Entry {
             && self.subresource == writer.subresource
             && (apply || self.api_version == api_version)
     }
+}
+
+/// An entry as it is written.
+fn encode(writer: &Writer<'_>, apply: bool, api_version: &str, time: Option<&str>, fields: Value) -> Value {
+    let mut entry = Map::new();
+    entry.insert("manager".to_owned(), Value::from(writer.manager));
+    entry.insert("operation".to_owned(), Value::from(if apply { "Apply" } else { "Update" }));
+    entry.insert("apiVersion".to_owned(), Value::from(api_version));
+    if let Some(time) = time {
+        entry.insert("time".to_owned(), Value::from(time));
+    }
+    entry.insert("fieldsType".to_owned(), Value::from("FieldsV1"));
+    entry.insert("fieldsV1".to_owned(), fields);
+    if !writer.subresource.is_empty() {
+        entry.insert("subresource".to_owned(), Value::from(writer.subresource));
+    }
+    Value::Object(entry)
 }
 
 fn entries(object: &Value) -> Vec<Entry> {
@@ -122,8 +131,6 @@ fn write(object: &mut Value, mut entries: Vec<Entry>) {
 
 /// Notes in `new` what a create (no `live` object), an update or a patch takes.
 pub(crate) fn update(target: Target<'_>, live: Option<&Value>, new: &mut Value, writer: &Writer<'_>) {
-    let empty = zero(target);
-    let before = live.unwrap_or(&empty);
     // What a client says about managed fields counts, but not through a subresource.
     let reset = is_reset(new) && writer.subresource.is_empty();
     let mut managed = if reset || !writer.subresource.is_empty() { Vec::new() } else { entries(new) };
@@ -136,10 +143,28 @@ pub(crate) fn update(target: Target<'_>, live: Option<&Value>, new: &mut Value, 
         return;
     }
     let api_version = target.api_version();
-    let comparison = compare(target, before, new);
     let ignored = strategy::reset_fields(target, writer.subresource);
+    let before = match live {
+        Some(live) => live,
+        None if managed.is_empty() => return create(target, new, writer, &ignored),
+        None => zero(target),
+    };
+    let comparison = compare(target, before, new);
     take(&mut managed, &comparison, writer, &api_version, &ignored);
     write(new, managed);
+}
+
+/// A new object of which nobody owns anything yet.
+fn create(target: Target<'_>, new: &mut Value, writer: &Writer<'_>, ignored: &[&str]) {
+    let shape = Shape::root(types::lookup(target).map(|ty| ty.schema));
+    let fields = create::fields(shape, zero(target), new, ignored);
+    let Some(metadata) = get::sub_mut(new, "metadata") else { return };
+    if fields.is_empty() {
+        get::remove(metadata, "managedFields");
+        return;
+    }
+    let entry = encode(writer, false, &target.api_version(), Some(writer.time), Value::Object(fields));
+    get::set(metadata, "managedFields", Value::Array(vec![entry]));
 }
 
 /// What is different between two objects, without the fields that are nobody's.
@@ -182,8 +207,9 @@ fn take(managed: &mut Vec<Entry>, comparison: &Comparison, writer: &Writer<'_>, 
 }
 
 /// The object that a create is compared with: nothing in it but what is always there.
-fn zero(target: Target<'_>) -> Value {
-    super::decode::zero(target).unwrap_or_else(|| json!({"metadata": {}}))
+fn zero(target: Target<'_>) -> &'static Value {
+    static UNKNOWN: LazyLock<Value> = LazyLock::new(|| json!({"metadata": {}}));
+    super::decode::zero(target).unwrap_or(&UNKNOWN)
 }
 
 /// Whether two states of an object differ in nothing but the times of their managed fields: then nothing is written.

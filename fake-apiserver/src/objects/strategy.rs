@@ -114,8 +114,8 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) 
 
 /// The status of a new object: what is always in one, if the kind has a status at all.
 fn zero_status(target: Target<'_>, object: &mut Value) {
-    if let Some(status) = decode::zero(target).and_then(|mut zero| get::remove(&mut zero, "status")) {
-        set(object, "status", status);
+    if let Some(status) = decode::zero(target).and_then(|zero| zero.get("status")) {
+        set(object, "status", status.clone());
     }
 }
 

@@ -4,7 +4,7 @@
 //! are written as null; the lists below do.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use apimachinery::schema;
 use apimachinery::schema::Kind;
@@ -22,6 +22,7 @@ pub(crate) struct Type {
     /// Sorted by name.
     fields: Vec<Field>,
     always: Vec<usize>,
+    zero: OnceLock<Value>,
 }
 
 /// A field of a type.
@@ -223,8 +224,12 @@ pub(crate) fn lookup(target: Target<'_>) -> Option<&'static Type> {
 
 /// The habits of a type of the schema; worked out once.
 pub(crate) fn of(schema: &'static schema::Type) -> &'static Type {
-    static TYPES: OnceLock<Mutex<HashMap<&'static str, &'static Type>>> = OnceLock::new();
-    let mut types = TYPES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    static TYPES: OnceLock<RwLock<HashMap<&'static str, &'static Type>>> = OnceLock::new();
+    let types = TYPES.get_or_init(RwLock::default);
+    if let Some(known) = types.read().unwrap_or_else(PoisonError::into_inner).get(schema.name()) {
+        return known;
+    }
+    let mut types = types.write().unwrap_or_else(PoisonError::into_inner);
     types.entry(schema.name()).or_insert_with(|| Box::leak(Box::new(Type::new(schema))))
 }
 
@@ -233,12 +238,17 @@ impl Type {
         let name = schema.short_name();
         let fields: Vec<Field> = schema.fields().iter().map(|field| Field::new(name, field)).collect();
         let always = fields.iter().enumerate().filter(|(_, field)| field.always).map(|(index, _)| index).collect();
-        Type { schema, name, fields, always }
+        Type { schema, name, fields, always, zero: OnceLock::new() }
     }
 
     /// The field of that name; case matters.
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.binary_search_by(|field| field.schema.name.cmp(name)).ok().map(|index| &self.fields[index])
+    }
+
+    /// The object of this type in which nothing is set, made once.
+    pub(crate) fn zero(&self, make: impl FnOnce() -> Value) -> &Value {
+        self.zero.get_or_init(make)
     }
 
     /// The fields that are written even when zero.

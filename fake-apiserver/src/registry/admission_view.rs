@@ -16,10 +16,11 @@ use crate::kinds::{Gvk, qualified};
 use crate::metrics::Metrics;
 
 impl Core {
-    fn table(&self, group: &str, resource: &str) -> String {
+    fn table(&self, group: &str, resource: &str) -> Arc<str> {
         let kinds = self.registry.kinds();
-        let row = kinds.all().find(|row| *row.gvk.group == *group && *row.plural == *resource);
-        row.map_or_else(|| qualified(group, resource), |row| row.table.to_string())
+        let versions = kinds.group_versions.iter().filter(|served| *served.group == *group);
+        let row = versions.flat_map(|served| &served.resources).find(|row| *row.plural == *resource);
+        row.map_or_else(|| qualified(group, resource).into(), |row| row.table.clone())
     }
 }
 

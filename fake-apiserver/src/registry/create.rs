@@ -85,14 +85,16 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
             }
             return Ok(Reply { code: 201, content: Content::Value(seam::as_stored(&call.resource, object)) });
         }
-        let stored = seam::to_storage(&call.resource, &object);
+        let stored = seam::to_storage(&call.resource, object);
         meta::check_size(&stored)?;
         match core.store.create(&call.resource.table, stored) {
             Ok(stored) => {
                 hooks::after_create(core, call, &stored).await;
                 return Ok(Reply { code: 201, content: Content::Stored(stored) });
             }
-            Err(_) if generate.is_some() && attempt < NAME_ATTEMPTS => {}
+            Err(taken) if generate.is_some() && attempt < NAME_ATTEMPTS => {
+                object = seam::from_storage(&call.resource, taken);
+            }
             Err(_) => return Err(refusal::already_exists(&call.resource.gvk.group, &call.resource.plural, &name)),
         }
     }

@@ -206,7 +206,7 @@ async fn attempt_removal(
 /// One DELETE review: mutating and validating hooks.
 async fn review(core: &Shared, call: &Call, admission: &mut Admission, stored: &Object) -> Result<(), Rejection> {
     admission.attributes.object = None;
-    admission.attributes.old_object = Some(seam::from_storage(&call.resource, stored.value()));
+    admission.attributes.old_object = Some(seam::read_from_storage(&call.resource, stored));
     admission.mutate(core).await?;
     admission.validate(core).await
 }

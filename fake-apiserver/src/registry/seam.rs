@@ -1,5 +1,7 @@
 //! Where the registry asks what objects are: decoding, defaults, validation, managed fields, patches.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::call::Call;
@@ -11,6 +13,7 @@ use crate::objects::field::{FieldError, Path, invalid_status};
 use crate::objects::managed_fields::{self, Writer};
 use crate::objects::patch::{self as patches, PatchType};
 use crate::objects::{Target, defaults, strategy, validation, warnings};
+use crate::store::Object;
 
 /// The kind as the objects' functions name it.
 pub(crate) fn target(gvk: &Gvk) -> Target<'_> {
@@ -208,12 +211,9 @@ fn refuse(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<
 }
 
 /// The object in the version in which its table holds it.
-pub(crate) fn to_storage(resource: &Resource, object: &Value) -> Value {
-    let mut stored = if resource.gvk == resource.storage {
-        object.clone()
-    } else {
-        super::convert::to_version(object, &resource.storage)
-    };
+pub(crate) fn to_storage(resource: &Resource, object: Value) -> Value {
+    let mut stored =
+        if resource.gvk == resource.storage { object } else { super::convert::to_version(&object, &resource.storage) };
     read_back(&resource.storage, &mut stored);
     stored
 }
@@ -233,8 +233,17 @@ fn read_back(gvk: &Gvk, object: &mut Value) {
 }
 
 /// The object in the version of the resource.
-pub(crate) fn from_storage(resource: &Resource, object: &Value) -> Value {
-    if resource.gvk == resource.storage { object.clone() } else { super::convert::to_version(object, &resource.gvk) }
+pub(crate) fn from_storage(resource: &Resource, object: Value) -> Value {
+    if resource.gvk == resource.storage { object } else { super::convert::to_version(&object, &resource.gvk) }
+}
+
+/// A stored object in the version of the resource; shared with the store where it can be.
+pub(crate) fn read_from_storage(resource: &Resource, object: &Object) -> Arc<Value> {
+    if resource.gvk == resource.storage {
+        object.shared()
+    } else {
+        super::convert::to_version(object.value(), &resource.gvk).into()
+    }
 }
 
 /// Whether a write would change nothing but the times in managedFields.

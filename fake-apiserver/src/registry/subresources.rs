@@ -1,5 +1,7 @@
 //! Subresources with a kind of their own: scale, binding, eviction, token, and those that connect.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::admit::Admission;
@@ -100,12 +102,13 @@ async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     meta::check_names(call, &mut wanted)?;
     let mut admission = Admission::new(core, call, Operation::Update, Some(options.clone()));
     admission.attributes.object = Some(wanted);
-    admission.attributes.old_object = Some(old_scale.clone());
+    admission.attributes.old_object = Some(Arc::new(old_scale.clone()));
     let outcome = async {
         admission.mutate(core).await?;
         // Validating hooks do not see who set the replicas (`rules/star-scale`).
-        let shown = [&mut admission.attributes.object, &mut admission.attributes.old_object];
-        for metadata in shown.into_iter().flatten().filter_map(|scale| scale["metadata"].as_object_mut()) {
+        let old_object = admission.attributes.old_object.as_mut().map(Arc::make_mut);
+        let shown = admission.attributes.object.as_mut().into_iter().chain(old_object);
+        for metadata in shown.filter_map(|scale| scale["metadata"].as_object_mut()) {
             metadata.remove("managedFields");
         }
         let wanted = admission.attributes.object.clone().unwrap_or_default();
@@ -148,8 +151,8 @@ fn write_past_admission(
 ) -> Result<Value, Rejection> {
     loop {
         let stored = stored(core, call)?;
-        let old = seam::from_storage(&call.resource, stored.value());
-        let mut new = old.clone();
+        let old = seam::read_from_storage(&call.resource, &stored);
+        let mut new = (*old).clone();
         let moved =
             || refusal::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, refusal::MODIFIED);
         change(&mut new).map_err(|()| moved())?;
@@ -162,11 +165,11 @@ fn write_past_admission(
         {
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
-        if call.dry_run() || new == old {
+        if call.dry_run() || new == *old {
             return Ok(new);
         }
-        match core.store.update(&call.resource.table, stored.revision(), seam::to_storage(&call.resource, &new)) {
-            Ok(written) => return Ok(seam::from_storage(&call.resource, written.value())),
+        match core.store.update(&call.resource.table, stored.revision(), seam::to_storage(&call.resource, new)) {
+            Ok(written) => return Ok(seam::from_storage(&call.resource, written.value().clone())),
             Err(crate::store::WriteError::Changed) => {}
             Err(_) => return Err(call.not_found()),
         }

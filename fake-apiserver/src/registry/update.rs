@@ -91,7 +91,7 @@ async fn attempt_write(
     change: &Change,
     options: Value,
 ) -> Result<Outcome, Rejection> {
-    let old = seam::from_storage(&call.resource, stored.value());
+    let old = seam::read_from_storage(&call.resource, stored);
     let mut new = match change {
         Change::Replace(object) => object.clone(),
         Change::Patch => seam::patch(core, call, &old)?,
@@ -144,9 +144,9 @@ async fn admit_and_write(
         return Ok(Outcome::Done(Reply::ok(Content::Stored(stored.clone()))));
     }
     if delete::is_last_finalizer_gone(&new) {
-        return finish_deletion(core, call, stored, &new, admission).await;
+        return finish_deletion(core, call, stored, new, admission).await;
     }
-    let next = seam::to_storage(&call.resource, &new);
+    let next = seam::to_storage(&call.resource, new);
     meta::check_size(&next)?;
     match core.store.update(&call.resource.table, stored.revision(), next) {
         Ok(written) => {
@@ -154,7 +154,7 @@ async fn admit_and_write(
             Ok(Outcome::Done(Reply::ok(Content::Stored(written))))
         }
         Err(WriteError::Changed) => Ok(Outcome::Moved { insists }),
-        Err(WriteError::NotFound | WriteError::Exists) => Err(call.not_found()),
+        Err(WriteError::NotFound) => Err(call.not_found()),
     }
 }
 
@@ -163,19 +163,18 @@ async fn finish_deletion(
     core: &Shared,
     call: &mut Call,
     stored: &Arc<Object>,
-    new: &Value,
+    mut shown: Value,
     _admission: &mut Admission,
 ) -> Result<Outcome, Rejection> {
     let key = (&*call.resource.table, &*call.namespace, &*call.name);
     match core.store.delete(key.0, key.1, key.2, stored.revision()) {
         Ok(gone) => {
             hooks::after_delete(core, call, &gone);
-            let mut shown = new.clone();
             shown["metadata"]["resourceVersion"] = stored.meta("resourceVersion").into();
             Ok(Outcome::Done(Reply::ok(Content::Value(shown))))
         }
         Err(WriteError::Changed) => Ok(Outcome::Moved { insists: false }),
-        Err(WriteError::NotFound | WriteError::Exists) => Err(call.not_found()),
+        Err(WriteError::NotFound) => Err(call.not_found()),
     }
 }
 

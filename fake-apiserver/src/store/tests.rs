@@ -11,7 +11,7 @@ fn writes_count_revisions_and_check_what_was_read() {
     let store = Store::new(10);
     let first = store.create("configmaps", config_map("a", "x", 1)).unwrap();
     assert_eq!(first.meta("resourceVersion"), first.revision().to_string());
-    assert!(matches!(store.create("configmaps", config_map("a", "x", 1)), Err(WriteError::Exists)));
+    assert!(matches!(store.create("configmaps", config_map("a", "x", 1)), Err(taken) if taken["data"] == 1));
     let second = store.update("configmaps", first.revision(), config_map("a", "x", 2)).unwrap();
     assert!(second.revision() > first.revision());
     let stale = store.update("configmaps", first.revision(), config_map("a", "x", 3));

@@ -61,49 +61,66 @@ pub(crate) fn validate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Re
     if !written || !attributes.subresource.is_empty() || attributes.namespace.is_empty() {
         return Ok(());
     }
-    let is_pod = attributes.is_for("", "pods");
-    let Some(template) = template(attributes) else { return Ok(()) };
-    if attributes.operation == Operation::Update
-        && is_pod
-        && attributes.old_object.as_ref().is_some_and(|old| old["spec"] == template["spec"])
-    {
-        return Ok(());
+    let Some(judgement) = judge(cluster, attributes) else { return Ok(()) };
+    if let Some(policy) = judgement.enforced {
+        attributes.annotate("pod-security.kubernetes.io/enforce-policy", &policy);
     }
-    let Some(namespace) = cluster.get("", "namespaces", "", &attributes.namespace) else { return Ok(()) };
-    let (enforce, audit, warn) =
-        (policy(&namespace, "enforce"), policy(&namespace, "audit"), policy(&namespace, "warn"));
-    let refusal = if is_pod {
-        attributes.annotate("pod-security.kubernetes.io/enforce-policy", &enforce.1);
-        violations(enforce.0, &template).map(|text| format!("violates PodSecurity {}: {text}", quote(&enforce.1)))
-    } else {
-        None
-    };
-    let would = |policy: &(Level, String)| {
-        violations(policy.0, &template).map(|text| format!("would violate PodSecurity {}: {text}", quote(&policy.1)))
-    };
-    if let Some(text) = would(&audit) {
+    if let Some(text) = judgement.audit {
         attributes.annotate("pod-security.kubernetes.io/audit-violations", &text);
     }
-    if let Some(why) = refusal {
+    if let Some(why) = judgement.refusal {
         return Err(Rejection::forbidden("", "pods", &attributes.name, &why));
     }
-    if let Some(text) = would(&warn) {
+    if let Some(text) = judgement.warning {
         attributes.warn(&text);
     }
     Ok(())
 }
 
+/// What the standards say of one object.
+struct Judgement {
+    /// The policy that is enforced, for pods.
+    enforced: Option<String>,
+    refusal: Option<String>,
+    audit: Option<String>,
+    warning: Option<String>,
+}
+
+fn judge(cluster: &dyn Cluster, attributes: &Attributes) -> Option<Judgement> {
+    let is_pod = attributes.is_for("", "pods");
+    let template = template(attributes)?;
+    if attributes.operation == Operation::Update
+        && is_pod
+        && attributes.old_object.as_ref().is_some_and(|old| old["spec"] == template["spec"])
+    {
+        return None;
+    }
+    let namespace = cluster.get("", "namespaces", "", &attributes.namespace)?;
+    let (enforce, audit, warn) =
+        (policy(&namespace, "enforce"), policy(&namespace, "audit"), policy(&namespace, "warn"));
+    let refusal = violations(enforce.0, template).filter(|_| is_pod);
+    let would = |policy: &(Level, String)| {
+        violations(policy.0, template).map(|text| format!("would violate PodSecurity {}: {text}", quote(&policy.1)))
+    };
+    Some(Judgement {
+        refusal: refusal.map(|text| format!("violates PodSecurity {}: {text}", quote(&enforce.1))),
+        audit: would(&audit),
+        warning: would(&warn),
+        enforced: is_pod.then_some(enforce.1),
+    })
+}
+
 /// The pod, or the pod template of a workload.
-fn template(attributes: &Attributes) -> Option<Value> {
+fn template(attributes: &Attributes) -> Option<&Value> {
     let object = attributes.object.as_ref()?;
     let spec = &object["spec"];
     match (attributes.resource.group.as_str(), attributes.resource.resource.as_str()) {
-        ("", "pods") => Some(object.clone()),
-        ("", "podtemplates") => Some(object["template"].clone()),
+        ("", "pods") => Some(object),
+        ("", "podtemplates") => Some(&object["template"]),
         ("", "replicationcontrollers")
         | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets")
-        | ("batch", "jobs") => Some(spec["template"].clone()),
-        ("batch", "cronjobs") => Some(spec["jobTemplate"]["spec"]["template"].clone()),
+        | ("batch", "jobs") => Some(&spec["template"]),
+        ("batch", "cronjobs") => Some(&spec["jobTemplate"]["spec"]["template"]),
         _ => None,
     }
 }

@@ -54,7 +54,7 @@ impl Rounds {
                     return Err(Rejection::forbidden(&resource.group, &resource.resource, &attributes.name, &why));
                 }
             };
-            let outcome = if changed { Outcome::Patched(Value::Null) } else { Outcome::Allowed };
+            let outcome = if changed { Outcome::Patched(Value::Null.into()) } else { Outcome::Allowed };
             trace(attributes, one, self.again, outcome);
             any |= changed;
             self.left.insert(index, attributes.object.clone());

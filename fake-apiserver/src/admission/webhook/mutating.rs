@@ -30,7 +30,7 @@ pub(crate) struct Reinvocation {
     called: BTreeSet<String>,
     /// Those that have to be called again.
     to_call: BTreeSet<String>,
-    /// The object as the last webhook left it.
+    /// The object as the last webhook left it; kept only where the second round looks at it.
     last: Option<Value>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn dispatch(
     if hooks.is_empty() || exempt(&attributes.kind) {
         return Ok(());
     }
-    if reinvocation.again && reinvocation.last != attributes.object {
+    if reinvocation.again && !reinvocation.called.is_empty() && reinvocation.last != attributes.object {
         // Built-in plugins changed the object in between.
         reinvocation.changed();
     }
@@ -109,7 +109,7 @@ impl Round<'_> {
         }
         match result {
             Ok(patch) => {
-                self.trace(hook, &uid, patch.map_or(Outcome::Allowed, Outcome::Patched), started);
+                self.trace(hook, &uid, patch.map_or(Outcome::Allowed, |patch| Outcome::Patched(patch.into())), started);
                 Ok(())
             }
             Err(Failure::Denied(rejection)) => {
@@ -154,7 +154,7 @@ impl Round<'_> {
 
     /// Calls the webhook and applies its patch; the patch when it changed the object.
     async fn call(&mut self, hook: &Webhook, invocation: &Invocation, uid: &str) -> Result<Option<Value>, Failure> {
-        let old = in_kind(self.attributes.old_object.as_ref(), &self.attributes.kind, &invocation.kind, self.cluster)
+        let old = in_kind(self.attributes.old_object.as_deref(), &self.attributes.kind, &invocation.kind, self.cluster)
             .map_err(Failure::Rejected)?;
         let call = Call {
             client: self.client,
@@ -200,12 +200,7 @@ impl Round<'_> {
         let changed = patched != *object;
         self.cluster.default(&kind, &mut patched);
         self.attributes.object = Some(patched);
-        if changed {
-            let text = serde_json::from_slice(&verdict.patch).unwrap_or_default();
-            Ok(Some(text))
-        } else {
-            Ok(None)
-        }
+        Ok(changed.then(|| patch.into_value()))
     }
 
     /// Back into the kind of the request.
@@ -229,7 +224,10 @@ impl Round<'_> {
                 self.attributes.object = Some(back.map_err(|error| Rejection::unknown(&error))?);
             }
         }
-        self.reinvocation.last = self.attributes.object.clone();
+        let reinvocation = self.reinvocation;
+        if reinvocation.due && !reinvocation.again && !reinvocation.called.is_empty() {
+            reinvocation.last = self.attributes.object.clone();
+        }
         Ok(())
     }
 

@@ -49,9 +49,10 @@ fn value_of(body: &[u8]) -> Result<Value, String> {
     let start = body.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(body.len());
     let text = String::from_utf8_lossy(body);
     if body.get(start) == Some(&b'{') {
-        golang::check_json(body).map_err(|error| format!("couldn't get version/kind; json parse error: {error}"))?;
-        return serde_json::from_str(&text)
-            .map_err(|error| format!("couldn't get version/kind; json parse error: {error}"));
+        return serde_json::from_str(&text).map_err(|error| {
+            let error = golang::check_json(body).err().unwrap_or_else(|| error.to_string());
+            format!("couldn't get version/kind; json parse error: {error}")
+        });
     }
     apimachinery::yaml::parse(&text).map_err(|error| error.to_string())
 }

@@ -45,12 +45,10 @@ pub(crate) fn object_matches(
         Ok(Some(selector)) => selector,
         Err(error) => return Err(Rejection::internal(error)),
     };
-    let one = |object: &Option<Value>| {
-        object
-            .as_ref()
-            .is_some_and(|object| object.get("metadata").is_some() && matches(selector, labels(Some(object))))
+    let one = |object: Option<&Value>| {
+        object.is_some_and(|object| object.get("metadata").is_some() && matches(selector, labels(Some(object))))
     };
-    Ok(one(&attributes.object) || one(&attributes.old_object))
+    Ok(one(attributes.object.as_ref()) || one(attributes.old_object.as_deref()))
 }
 
 fn labels(object: Option<&Value>) -> Option<&Map<String, Value>> {

@@ -52,7 +52,7 @@ pub(crate) async fn dispatch(
                         in_kind(object, &attributes.kind, &invocation.kind, cluster)
                             .map(|object| object.map(std::borrow::Cow::into_owned))
                     };
-                    let both = (convert(attributes.object.as_ref())?, convert(attributes.old_object.as_ref())?);
+                    let both = (convert(attributes.object.as_ref())?, convert(attributes.old_object.as_deref())?);
                     others.insert(invocation.kind.clone(), both);
                 }
                 relevant.push(Relevant { hook, invocation, uid: cluster.uid() });
@@ -98,7 +98,7 @@ async fn send(
 ) -> Result<Verdict, Failure> {
     let (object, old_object) = match others.get(&one.invocation.kind) {
         Some((object, old)) => (object.as_ref(), old.as_ref()),
-        None => (attributes.object.as_ref(), attributes.old_object.as_ref()),
+        None => (attributes.object.as_ref(), attributes.old_object.as_deref()),
     };
     let call = Call { client, cluster, attributes, object, old_object, mutating: false };
     call.send(one.hook, &one.invocation, &one.uid).await

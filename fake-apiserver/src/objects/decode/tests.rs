@@ -112,3 +112,62 @@ fn yaml_is_read_too() {
     let decoded = decode(POD, text, Format::Yaml, FieldValidation::Strict).expect("decodes");
     assert_eq!(decoded.object["spec"]["containers"][0], json!({"name":"app","image":"nginx","resources":{}}));
 }
+
+/// A pod in which every kind of field is.
+fn rich() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": "p", "labels": {"a": "1", "b": "2"}, "annotations": {"c": "3"}, "creationTimestamp": "2026-01-01T00:00:00Z",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "a", "uid": "u", "controller": true}],
+            "managedFields": [{"manager": "m", "operation": "Update", "fieldsV1": {"f:a": {}, "f:b": null}}],
+        },
+        "spec": {
+            "hostNetwork": true, "terminationGracePeriodSeconds": 30, "restartPolicy": "Always", "priority": 0,
+            "volumes": [{"name": "v", "secret": {"secretName": "s", "items": [{"key": "k", "path": "p", "mode": 1}]}}],
+            "containers": [{
+                "name": "a", "image": "i", "command": ["x", "y"], "stdin": true,
+                "env": [{"name": "X", "value": "1"}, {"name": "Y", "valueFrom": {"resourceFieldRef": {"resource": "r", "divisor": "1"}}}],
+                "ports": [{"containerPort": 80, "protocol": "TCP", "hostPort": 1}],
+                "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "100m"}},
+                "livenessProbe": {"httpGet": {"path": "/", "port": 80, "httpHeaders": [{"name": "h", "value": "v"}]}, "periodSeconds": 3},
+            }],
+        },
+        "status": {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
+    })
+}
+
+fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+    out.push(at.to_owned());
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| pointers(value, &format!("{at}/{}", key.replace('/', "~1")), out));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| pointers(value, &format!("{at}/{index}"), out));
+        }
+        _ => {}
+    }
+}
+
+proptest::proptest! {
+    /// An object tidied where it stands is the object read again, and so are the words for what is wrong with it.
+    #[test]
+    fn tidying_is_reading_again(changes in proptest::collection::vec((0..1000usize, 0..22usize), 0..4)) {
+        let values = [
+            json!(null), json!(""), json!(0), json!(false), json!([]), json!({}), json!("text"), json!(1), json!(-1), json!(1.5),
+            json!(true), json!(3_000_000_000u64), json!(18_446_744_073_709_551_615u64), json!("1000m"), json!(" 1 "),
+            json!("2026-01-01T02:00:00+02:00"), json!([null]), json!({"a": null}), json!({"unknown": 1}), json!(["a", null]),
+            json!([{"name": "n"}]), json!({"name": "n", "image": ""}),
+        ];
+        let mut object = rich();
+        for (place, value) in changes {
+            let mut places = Vec::new();
+            pointers(&object, "", &mut places);
+            if let Some(slot) = object.pointer_mut(&places[place % places.len()]) {
+                *slot = values[value % values.len()].clone();
+            }
+        }
+        proptest::prop_assert_eq!(normalize(POD, object.clone()), reread(POD, object));
+    }
+}

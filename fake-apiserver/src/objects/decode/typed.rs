@@ -322,7 +322,7 @@ impl<'de> Visitor<'de> for Struct<'_> {
 }
 
 /// Adds the fields that are written even when they are zero.
-fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
+pub(super) fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
     for field in ty.always() {
         if !object.contains_key(field.schema.name) {
             if matches!(field.schema.kind, Kind::Object(_)) && field.schema.default.is_none() {
@@ -335,7 +335,7 @@ fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
 }
 
 /// The zero value of a field that is always written, or what a `null` in its list or map stands for.
-fn zero(kind: &Kind, field: &Field) -> Value {
+pub(super) fn zero(kind: &Kind, field: &Field) -> Value {
     match kind {
         Kind::String => Value::from(""),
         Kind::Int32 | Kind::Int64 | Kind::Number | Kind::IntOrString => Value::from(0),
@@ -353,7 +353,7 @@ pub(super) fn zero_struct(ty: &'static Type) -> Value {
     Value::Object(object)
 }
 
-fn is_left_out(field: &Field, value: &Value) -> bool {
+pub(super) fn is_left_out(field: &Field, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => field.plain && text.is_empty(),

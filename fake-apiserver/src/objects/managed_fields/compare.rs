@@ -1,5 +1,7 @@
 //! What is different between two objects, path by path.
 
+use std::sync::LazyLock;
+
 use apimachinery::schema::{Field, Kind, ListType, Type};
 use serde_json::{Map, Value};
 
@@ -17,7 +19,7 @@ pub(super) struct Comparison {
 }
 
 /// Fields that nobody owns.
-const NOBODYS: [&str; 11] = [
+pub(super) const NOBODYS: [&str; 11] = [
     "apiVersion",
     "kind",
     "metadata.name",
@@ -33,9 +35,11 @@ const NOBODYS: [&str; 11] = [
 
 /// Takes out of a set what nobody owns.
 pub(super) fn strip(set: &mut Set) {
-    set.remove_below(&Set::from_fields(&NOBODYS));
+    static NOBODYS_SET: LazyLock<Set> = LazyLock::new(|| Set::from_fields(&NOBODYS));
+    static METADATA: LazyLock<Set> = LazyLock::new(|| Set::from_fields(&["metadata"]));
+    set.remove_below(&NOBODYS_SET);
     // `metadata` itself is nobody's either; what is below it may be somebody's.
-    set.subtract(&Set::from_fields(&["metadata"]));
+    set.subtract(&METADATA);
 }
 
 impl Comparison {
@@ -136,7 +140,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-fn is_empty(value: Option<&Value>) -> bool {
+pub(super) fn is_empty(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => true,
         Some(Value::Object(fields)) => fields.is_empty(),

@@ -98,3 +98,48 @@ fn managers_are_named_by_their_user_agents() {
     assert_eq!(manager(Some("mine"), "kubectl/v1.36"), "mine");
     assert_eq!(manager(None, &"é".repeat(100)).len(), 128);
 }
+
+/// The fields of a create, found the long way round: by a comparison with an object in which nothing is set.
+fn compared(target: Target<'_>, object: &Value) -> Value {
+    let mut managed = Vec::new();
+    let comparison = compare(target, zero(target), object);
+    let ignored = strategy::reset_fields(target, "");
+    take(&mut managed, &comparison, &by("one", "T1"), &target.api_version(), &ignored);
+    let mut object = object.clone();
+    write(&mut object, managed);
+    object
+}
+
+#[test]
+fn a_create_owns_what_a_comparison_with_nothing_finds() {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "status": {"phase": "Running"},
+        "metadata": {
+            "name": "p", "namespace": "n", "generation": 3, "uid": "u", "labels": {"a": "1"}, "annotations": {},
+            "finalizers": ["x/a", "x/b", "x/a"],
+            "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "a", "uid": "u1"}],
+        },
+        "spec": {
+            "nodeSelector": {}, "volumes": null, "hostAliases": [], "securityContext": {"runAsUser": 1},
+            "containers": [
+                {
+                    "name": "a", "resources": {}, "env": [{"name": "X"}, {"name": "Y", "value": "1"}, {"name": "X"}],
+                    "ports": [{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 80}],
+                },
+                {"name": "b", "resources": {"limits": {"cpu": "1"}}, "command": ["x"]},
+            ],
+        },
+    });
+    let free = json!({"apiVersion": "x.io/v1", "kind": "Free", "metadata": {"name": "f"}, "a": {"b": [1], "c": {}}, "d": null});
+    let none = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
+    for (target, object) in [
+        (Target::new("", "v1", "Pod"), pod),
+        (Target::new("x.io", "v1", "Free"), free),
+        (CONFIG_MAP, config(json!({"a": "1"}))),
+        (CONFIG_MAP, none),
+    ] {
+        let mut tracked = object.clone();
+        update(target, None, &mut tracked, &by("one", "T1"));
+        assert_eq!(tracked, compared(target, &object));
+    }
+}

@@ -1,0 +1,46 @@
+//! How quick the fake apiserver is, beside what the real one was recorded at. Prints Markdown.
+//!
+//! ```text
+//! cargo bench -p benches --bench apiserver                  everything but the 100,000 pods
+//! cargo bench -p benches --bench apiserver -- ready creates   some of it
+//! cargo bench -p benches --bench apiserver -- scale 100000    pods of 100-pod Deployments, through a webhook
+//! cargo bench -p benches --bench apiserver -- instructions    a create's instructions, under callgrind
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a command line program")]
+
+mod client;
+mod creates;
+mod hook;
+mod instructions;
+mod memory;
+mod scale;
+mod table;
+mod world;
+
+/// Whatever a bench can end with.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
+    // cargo bench adds `--bench`.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", variant, creates] => return instructions::run(variant, creates.parse()?),
+        ["instructions"] => return instructions::table(),
+        ["scale"] => return scale::table(100_000),
+        ["scale", pods] => return scale::table(pods.parse()?),
+        _ => {}
+    }
+    let asked = |name: &str| words.is_empty() || words.contains(&name);
+    if asked("ready") {
+        creates::ready()?;
+    }
+    if asked("creates") {
+        creates::creates()?;
+    }
+    if asked("memory") {
+        memory::table()?;
+    }
+    Ok(())
+}
