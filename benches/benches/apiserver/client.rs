@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fake_apiserver::FakeApiserver;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
@@ -45,6 +46,18 @@ impl Client {
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Client::Tls(sender))
+    }
+
+    /// GETs something that comes bit by bit; the connection is then used up.
+    pub(crate) async fn get(self, path: &str) -> Result<Incoming, Box<dyn Error>> {
+        let Client::Tls(mut sender) = self else { return Err("needs a connection".into()) };
+        sender.ready().await?;
+        let request = Request::get(path).header("host", "127.0.0.1").body(Full::new(Bytes::new()))?;
+        let answer = sender.send_request(request).await?;
+        if answer.status() != 200 {
+            return Err(format!("HTTP {}", answer.status()).into());
+        }
+        Ok(answer.into_body())
     }
 
     /// POSTs an object and reads the whole answer; its status and body.

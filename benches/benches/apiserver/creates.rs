@@ -76,7 +76,7 @@ pub(crate) fn creates() -> Outcome {
 type Measured = (usize, Duration, Vec<Duration>);
 
 async fn measure(wire: Wire, hooks: usize, clients: usize) -> Result<Measured, Box<dyn Error>> {
-    let cluster = cluster(wire, hooks, false).await?;
+    let cluster = cluster(wire, hooks).await?;
     let mut all = Vec::new();
     for _ in 0..clients {
         all.push(match wire {

@@ -20,7 +20,7 @@ pub(crate) fn run(variant: &str, creates: u64) -> Outcome {
     let (_, hooks) = VARIANTS.into_iter().find(|(name, _)| *name == variant).ok_or("no such variant")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let cluster = cluster(Wire::Memory, hooks, false).await?;
+        let cluster = cluster(Wire::Memory, hooks).await?;
         let mut client = Client::InProcess(Arc::clone(&cluster));
         let body = pod();
         create(&mut client, &body, hooks).await?;

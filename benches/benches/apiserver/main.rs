@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench -p benches --bench apiserver                  everything but the 100,000 pods
 //! cargo bench -p benches --bench apiserver -- ready creates   some of it
-//! cargo bench -p benches --bench apiserver -- scale 100000    pods of 100-pod Deployments, through a webhook
+//! cargo bench -p benches --bench apiserver -- scale 100000 0  pods of 100-pod Deployments on so many nodes
 //! cargo bench -p benches --bench apiserver -- instructions    a create's instructions, under callgrind
 //! ```
 
@@ -28,8 +28,8 @@ fn main() -> Outcome {
     match words.as_slice() {
         ["run", variant, creates] => return instructions::run(variant, creates.parse()?),
         ["instructions"] => return instructions::table(),
-        ["scale"] => return scale::table(100_000),
-        ["scale", pods] => return scale::table(pods.parse()?),
+        ["scale", pods] => return scale::table(pods.parse()?, 0),
+        ["scale", pods, nodes] => return scale::table(pods.parse()?, nodes.parse()?),
         _ => {}
     }
     let asked = |name: &str| words.is_empty() || words.contains(&name);

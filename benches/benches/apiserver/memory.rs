@@ -21,7 +21,7 @@ pub(crate) fn resident() -> Result<u64, Box<dyn std::error::Error>> {
 pub(crate) fn table() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (before, after, body) = runtime.block_on(async {
-        let cluster = cluster(Wire::Memory, 0, false).await?;
+        let cluster = cluster(Wire::Memory, 0).await?;
         let mut client = Client::InProcess(Arc::clone(&cluster));
         let body = pod();
         // The history of events is full, and what is allocated once is.

@@ -30,10 +30,20 @@ impl Wire {
 }
 
 /// A cluster with so many webhooks.
-pub(crate) async fn cluster(wire: Wire, hooks: usize, controllers: bool) -> Result<Arc<FakeApiserver>, Box<dyn Error>> {
+pub(crate) async fn cluster(wire: Wire, hooks: usize) -> Result<Arc<FakeApiserver>, Box<dyn Error>> {
+    cluster_of(wire, hooks, false, 0).await
+}
+
+/// The same with controllers, and simulated nodes.
+pub(crate) async fn cluster_of(
+    wire: Wire,
+    hooks: usize,
+    controllers: bool,
+    nodes: u32,
+) -> Result<Arc<FakeApiserver>, Box<dyn Error>> {
     let hook = Hook::new()?;
     let ca = hook.ca.clone();
-    let mut builder = FakeApiserver::builder().controllers(controllers).namespace("bench", []);
+    let mut builder = FakeApiserver::builder().controllers(controllers).nodes(nodes).namespace("bench", []);
     let address = match wire {
         Wire::Tcp => hook.listen().await?.to_string(),
         Wire::Memory => {
