@@ -2,4 +2,5 @@
 
 mod counted;
 pub(crate) mod path;
+pub(crate) mod protobuf;
 pub(crate) mod query;

@@ -23,6 +23,7 @@ use crate::refusal;
 use crate::registry;
 use crate::registry::call::{Call, Content};
 use crate::request::path::RequestInfo;
+use crate::request::protobuf;
 use crate::request::query::{Query, decode};
 use crate::respond::{self, Body};
 
@@ -166,6 +167,10 @@ where
 {
     let long_running = call.verb == "watch";
     call.body = read_body(body).await?;
+    let is_protobuf = call.content_type.split(';').next().is_some_and(|media| media.trim() == protobuf::MEDIA_TYPE);
+    if is_protobuf && !call.body.is_empty() {
+        from_protobuf(&mut call)?;
+    }
     let deadline = call.deadline;
     let result = if long_running {
         registry::serve(core, &mut call, info).await
@@ -190,6 +195,17 @@ where
         }
         Err(rejection) => Err(Refused { rejection, warnings: call.warnings, by_filter: false }),
     }
+}
+
+/// Turns a body in protobuf into the JSON that it means.
+fn from_protobuf(call: &mut Call) -> Result<(), Rejection> {
+    let gvk = call.subresource.as_ref().map_or(&call.resource.gvk, |subresource| &subresource.gvk);
+    let kind = if call.verb.starts_with("delete") { "DeleteOptions" } else { &*gvk.kind };
+    let object = protobuf::decode(&call.body, &gvk.api_version(), kind);
+    let object = object.map_err(|error| Rejection::bad_request(&error.to_string()))?;
+    call.body = Bytes::from(object.to_string());
+    "application/json".clone_into(&mut call.content_type);
+    Ok(())
 }
 
 /// The resource and subresource at a path. `None` is a group version that nobody serves: a plain 404.
