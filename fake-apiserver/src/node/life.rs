@@ -108,7 +108,7 @@ impl Life<'_> {
             policy => policy,
         };
         for index in 0..self.boxes.len() {
-            if self.boxes[index].role == Role::Main {
+            if matches!(self.boxes[index].role, Role::Main | Role::Ephemeral) {
                 break;
             }
             let restarts = if policy == "Never" { "Never" } else { "OnFailure" };
@@ -128,21 +128,24 @@ impl Life<'_> {
                 return "Pending";
             }
         }
-        let mains = self.boxes.iter().position(|one| one.role == Role::Main).unwrap_or(self.boxes.len());
-        for index in mains..self.boxes.len() {
-            self.attend(index, policy);
+        for index in 0..self.boxes.len() {
+            match self.boxes[index].role {
+                Role::Main => self.attend(index, policy),
+                Role::Ephemeral => self.attend(index, "Never"),
+                Role::Init | Role::Sidecar => {}
+            }
         }
-        let mains = &self.boxes[mains..];
+        let mut mains = self.boxes.iter().filter(|one| one.role == Role::Main).peekable();
         let is_over = |one: &Box_<'_>| match one.state {
             State::Terminated { code, .. } => policy == "Never" || (policy == "OnFailure" && code == 0),
             _ => false,
         };
-        if !mains.iter().all(is_over) || mains.is_empty() {
+        if mains.peek().is_none() || !mains.clone().all(is_over) {
             return "Running";
         }
-        let failed = mains.iter().any(|one| !matches!(one.state, State::Terminated { code: 0, .. }));
+        let failed = mains.any(|one| !matches!(one.state, State::Terminated { code: 0, .. }));
         let now = self.host.now;
-        for one in self.boxes.iter_mut().filter(|one| one.role == Role::Sidecar) {
+        for one in self.boxes.iter_mut().filter(|one| matches!(one.role, Role::Sidecar | Role::Ephemeral)) {
             one.terminate(now, 0);
         }
         if failed { "Failed" } else { "Succeeded" }

@@ -5,9 +5,9 @@
 //! Answers are JSON: every client that sends protobuf accepts both.
 
 mod fields;
-mod wire;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use apimachinery::clock::Timestamp;
 use base64::Engine as _;
@@ -159,7 +159,9 @@ fn value(form: &Form, part: &Part<'_>, depth: u32) -> Result<Value, Error> {
         (Form::Bytes, Part::Bytes(bytes)) => STANDARD.encode(bytes).into(),
         (Form::Integer, Part::Varint(number)) => number.cast_signed().into(),
         (Form::Bool, Part::Varint(number)) => (*number != 0).into(),
-        (Form::Float, Part::Fixed64(bits)) => Number::from_f64(f64::from_bits(*bits)).map_or(Value::Null, Value::Number),
+        (Form::Float, Part::Fixed64(bits)) => {
+            Number::from_f64(f64::from_bits(*bits)).map_or(Value::Null, Value::Number)
+        }
         (Form::Float, Part::Fixed32(bits)) => {
             Number::from_f64(f64::from(f32::from_bits(*bits))).map_or(Value::Null, Value::Number)
         }

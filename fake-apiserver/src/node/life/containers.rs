@@ -17,6 +17,8 @@ pub(super) enum Role {
     /// An init container that stays.
     Sidecar,
     Main,
+    /// Added to a pod that runs (`kubectl debug`); whether it runs concerns nobody else.
+    Ephemeral,
 }
 
 /// What it does now; times are Unix seconds.
@@ -80,6 +82,10 @@ pub(super) fn read(pod: &Value) -> Vec<Box_<'_>> {
         let (state, last, restarts, is_task) = one(spec, "/status/containerStatuses", Role::Main);
         boxes.push(Box_ { spec, role: Role::Main, state, last, restarts, is_task });
     }
+    for spec in items(pod, "/spec/ephemeralContainers") {
+        let (state, last, restarts, _) = one(spec, "/status/ephemeralContainerStatuses", Role::Ephemeral);
+        boxes.push(Box_ { spec, role: Role::Ephemeral, state, last, restarts, is_task: false });
+    }
     boxes
 }
 
@@ -119,7 +125,11 @@ impl Box_<'_> {
 
     /// As events name it.
     pub(super) fn field(&self) -> String {
-        let list = if self.role == Role::Main { "containers" } else { "initContainers" };
+        let list = match self.role {
+            Role::Main => "containers",
+            Role::Ephemeral => "ephemeralContainers",
+            Role::Init | Role::Sidecar => "initContainers",
+        };
         format!("spec.{list}{{{}}}", self.name())
     }
 

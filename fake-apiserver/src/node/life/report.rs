@@ -64,7 +64,7 @@ fn container(life: &Life<'_>, one: &Box_<'_>, sandbox: bool, initialized: bool) 
             json!({ "waiting": { "reason": "CrashLoopBackOff", "message": message } })
         }
         State::Waiting { until: None } => {
-            let has_init = life.boxes.first().is_some_and(|first| first.role != Role::Main);
+            let has_init = life.boxes.first().is_some_and(|first| matches!(first.role, Role::Init | Role::Sidecar));
             let reason = if has_init && !initialized { "PodInitializing" } else { "ContainerCreating" };
             let reason = if has_init && one.role == Role::Main { "PodInitializing" } else { reason };
             json!({ "waiting": { "reason": reason } })
@@ -74,7 +74,7 @@ fn container(life: &Life<'_>, one: &Box_<'_>, sandbox: bool, initialized: bool) 
     let started = one.started_at().is_some_and(|at| at <= now);
     let ready = match (one.role, &one.state) {
         (Role::Init, State::Terminated { code: 0, .. }) => true,
-        (Role::Init, _) => false,
+        (Role::Init | Role::Ephemeral, _) => false,
         _ => started && one.ready_at().is_some_and(|at| at <= now),
     };
     let spec_image = text(one.spec, "/image");
@@ -118,7 +118,8 @@ fn mount(mount: &Value) -> Value {
 pub(super) fn status(life: &Life<'_>, phase: &str, sandbox: bool) -> Value {
     let (pod, now) = (life.pod, stamp(life.host.now));
     let mut status = pod.get("status").filter(|status| status.is_object()).cloned().unwrap_or_else(|| json!({}));
-    let inits: Vec<&Box_<'_>> = life.boxes.iter().filter(|one| one.role != Role::Main).collect();
+    let inits: Vec<&Box_<'_>> =
+        life.boxes.iter().filter(|one| matches!(one.role, Role::Init | Role::Sidecar)).collect();
     let is_through = |one: &&&Box_<'_>| match (one.role, &one.state) {
         (Role::Sidecar, State::Running { .. }) => one.started_at().is_some_and(|at| at <= life.host.now),
         (_, State::Terminated { code: 0, .. }) => true,
@@ -127,11 +128,12 @@ pub(super) fn status(life: &Life<'_>, phase: &str, sandbox: bool) -> Value {
     let mains_began =
         life.boxes.iter().any(|one| one.role == Role::Main && !matches!(one.state, State::Waiting { until: None }));
     let initialized = mains_began || inits.iter().all(|one| is_through(&one));
-    let list = |wanted: bool| -> Vec<Value> {
-        let of_list = life.boxes.iter().filter(|one| (one.role == Role::Main) == wanted);
+    let list = |wanted: &[Role]| -> Vec<Value> {
+        let of_list = life.boxes.iter().filter(|one| wanted.contains(&one.role));
         of_list.map(|one| container(life, one, sandbox, initialized)).collect()
     };
-    let (mains, init_statuses) = (list(true), list(false));
+    let (mains, init_statuses) = (list(&[Role::Main]), list(&[Role::Init, Role::Sidecar]));
+    let ephemeral = list(&[Role::Ephemeral]);
     let over = matches!(phase, "Succeeded" | "Failed");
     let unready: Vec<&str> = mains
         .iter()
@@ -203,6 +205,9 @@ pub(super) fn status(life: &Life<'_>, phase: &str, sandbox: bool) -> Value {
         status.insert("containerStatuses".to_owned(), mains.into());
         if !inits.is_empty() {
             status.insert("initContainerStatuses".to_owned(), init_statuses.into());
+        }
+        if !ephemeral.is_empty() {
+            status.insert("ephemeralContainerStatuses".to_owned(), ephemeral.into());
         }
         if let Some(generation) = generation {
             status.insert("observedGeneration".to_owned(), generation);

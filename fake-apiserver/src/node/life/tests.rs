@@ -97,6 +97,19 @@ fn what_fails_is_started_again_later_and_later() {
 }
 
 #[test]
+fn an_ephemeral_container_comes_and_goes_beside_the_others() {
+    let mut story = Story::of(json!({ "containers": [{ "name": "app", "image": "nginx" }] }));
+    story.live(1);
+    story.pod["spec"]["ephemeralContainers"] =
+        json!([{ "name": "debugger", "image": "busybox", "command": ["sleep", "5"] }]);
+    story.live(1);
+    assert!(is_running(story.pod.pointer("/status/ephemeralContainerStatuses/0")));
+    story.live(5);
+    assert!(!is_running(story.pod.pointer("/status/ephemeralContainerStatuses/0")));
+    assert_eq!((story.pod["status"]["phase"].as_str(), story.condition("Ready")), (Some("Running"), "True"));
+}
+
+#[test]
 fn deletion_waits_for_the_hook_but_not_for_ever() {
     let mut story = Story::of(json!({ "containers": [
         { "name": "app", "image": "nginx", "lifecycle": { "preStop": { "exec": { "command": ["sleep", "7"] } } } },

@@ -60,7 +60,10 @@ fn forms_of_their_own() {
     let secret = bytes(2, &[bytes(1, b"key"), bytes(2, b"\xffvalue")].concat());
     assert_eq!(decode(&body("v1", "Secret", &secret), "", "").unwrap()["data"]["key"], "/3ZhbHVl");
     let budget = bytes(2, &bytes(1, &[integer(1, 1), bytes(3, b"50%")].concat()));
-    assert_eq!(decode(&body("policy/v1", "PodDisruptionBudget", &budget), "", "").unwrap()["spec"]["minAvailable"], "50%");
+    assert_eq!(
+        decode(&body("policy/v1", "PodDisruptionBudget", &budget), "", "").unwrap()["spec"]["minAvailable"],
+        "50%"
+    );
     let extra = bytes(5, &[bytes(1, b"k"), bytes(2, &[bytes(1, b"a"), bytes(1, b"b")].concat())].concat());
     let review = decode(&body("authorization.k8s.io/v1", "SubjectAccessReview", &bytes(2, &extra)), "", "").unwrap();
     assert_eq!(review["spec"]["extra"], json!({ "k": ["a", "b"] }));
