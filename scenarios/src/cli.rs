@@ -9,7 +9,9 @@
 
 mod check;
 mod injector;
+mod merge;
 mod output;
+mod progress;
 mod replay;
 mod run;
 mod trust;
@@ -47,6 +49,8 @@ enum Command {
     Replay(replay::Args),
     /// Hold laws against a webhook: that it is idempotent, leaves alone what is not its own, answers in time, and more.
     Check(check::Args),
+    /// Put the results of a replay's shards together: files that `towtank replay --json` wrote.
+    Merge(merge::Args),
 }
 
 /// Carries a command out; prints what is to be printed.
@@ -57,6 +61,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Run(args)) => args.run(&output),
         Some(Command::Replay(args)) => args.run(&output),
         Some(Command::Check(args)) => args.run(&output),
+        Some(Command::Merge(args)) => args.run(&output),
         None => everything(&output),
     };
     match done {
@@ -75,7 +80,7 @@ fn everything(output: &Output) -> anyhow::Result<bool> {
     if !output.json {
         output.print(&format!("\n{}\n", output.style.strong(boxed::REPLAY_TITLE)));
     }
-    let replayed = replay::Args::default().replayed(output)?;
+    let replayed = replay::Args::default().replayed()?;
     if output.json {
         let scenarios: Vec<_> = outcomes.iter().map(Outcome::json).collect();
         output.print_json(&json!({ "scenarios": scenarios, "replay": replayed.json() }));

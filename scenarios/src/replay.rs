@@ -1,136 +1,162 @@
 //! Replaying a capture log.
 //!
 //! ```text
-//! source (a thread: decompress, parse) ──► workers (each with its own connection) ──► tally
-//!          bounded queue                      target: direct | admission
+//! flow (read, pace, work on all cores, results in order) ──► target: direct | admission ──► replayed
+//!   │                                                          └─► wire: a URL, the injector here, what was recorded
+//!   └──► state: how far it has come, for going on after a kill
 //! ```
 //! Records are held only while they are under way, so memory does not grow with the log.
 
 mod admission;
 mod direct;
+mod flow;
 mod latency;
+mod pace;
 mod replayed;
 mod source;
+mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
 pub use admission::{Admission, Meta, MetaError, Place, SetupError};
-pub use direct::{Direct, injector_path};
+pub use direct::Direct;
 pub use latency::Latency;
+pub use pace::Pace;
 pub use replayed::{Counts, Replayed};
-pub use source::{Log, OpenError, Problem};
+pub use source::{Log, OpenError, Position, Problem, Shard};
+pub use state::{Identity, Kept, State, StateError};
 pub use target::{Subject, Target, Verdict, Worker};
+pub use wire::{Webhook, injector_path};
+
+use flow::{Job, Plan, Step, Work, flow};
+
+use crate::cluster::Pending;
 
 /// How to replay.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Requests under way at once; at least 1.
     pub concurrency: usize,
     /// How often each log is replayed; at least 1.
     pub repeat: u64,
-    /// Requests begun per second; `None`: as fast as they are answered.
-    pub rate: Option<f64>,
+    /// When records are sent.
+    pub pace: Pace,
+    /// Which part of the log is replayed.
+    pub shard: Shard,
+    /// Where to keep how far it has come.
+    pub state: Option<State>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 8, repeat: 1, rate: None }
+        Self { concurrency: 8, repeat: 1, pace: Pace::Fast, shard: Shard { index: 0, of: 1 }, state: None }
     }
 }
 
-/// Replays logs, one after the other, at a target. `progress` is told how many records are done, and the number of
-/// bytes of the logs that have been read.
+/// Why a replay could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The state file cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// How far a replay has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Reviews that are done.
+    pub reviews: u64,
+    /// Bytes of the logs, as they lie there, that have been read.
+    pub bytes: u64,
+}
+
+/// Replays logs, one after the other, at a target. `progress` is told now and then how far it has come.
 ///
 /// # Errors
-/// A log cannot be opened. Whatever is wrong inside a log, or with a request, is in the result.
+/// A log cannot be opened, the state file not be used. Whatever is wrong inside a log, or with a request, is in the result.
 pub async fn replay(
     logs: &[Log],
     target: Arc<dyn Target>,
     options: &Options,
-    progress: impl Fn(u64) + Send,
-) -> Result<Replayed, OpenError> {
+    progress: impl Fn(Progress) + Send,
+) -> Result<Replayed, Error> {
     for log in logs {
         log.check()?;
     }
-    let concurrency = options.concurrency.max(1);
-    let (send, receive) = mpsc::channel(concurrency * 2);
-    let reading = source::spawn(logs.to_vec(), options.repeat.max(1), send);
-    let receive = Arc::new(Mutex::new(Pacer { receive, every: options.rate.map(per_second), next: None }));
-    let (done, mut finished) = mpsc::channel(concurrency * 4);
-
-    let started = Instant::now();
-    let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..concurrency {
-        let (receive, done, target) = (Arc::clone(&receive), done.clone(), Arc::clone(&target));
-        workers.spawn(async move {
-            let mut worker = target.worker();
-            while let Some(item) = Pacer::next(&receive).await {
-                let report = match item {
-                    Ok(record) => {
-                        let begun = Instant::now();
-                        let (subject, verdict) = worker.send(&record).await;
-                        Done::Answered(subject, verdict, begun.elapsed())
-                    }
-                    Err(problem) => Done::Unreadable(problem),
-                };
-                if done.send(report).await.is_err() {
-                    break;
+    let kept = options.state.as_ref().map_or_else(|| Ok(Kept::default()), State::load)?;
+    let mut replayed = kept.replayed;
+    if kept.complete {
+        return Ok(replayed);
+    }
+    let bytes = Arc::new(AtomicU64::new(0));
+    let plan = Plan {
+        concurrency: options.concurrency,
+        repeat: options.repeat,
+        pace: options.pace.clone(),
+        shard: options.shard,
+        after: kept.position,
+        bytes: Arc::clone(&bytes),
+    };
+    let (before, started) = (replayed.took, Instant::now());
+    let (mut position, mut saved) = (kept.position, started);
+    let save = |complete, position, replayed: &Replayed| match &options.state {
+        Some(state) => state.save(position, complete, replayed),
+        None => Ok(()),
+    };
+    // What cannot be kept is told before hours have gone into it.
+    save(false, position, &replayed)?;
+    flow(
+        logs,
+        &plan,
+        move || Sender(target.worker()),
+        |step: Step<Done>| {
+            for item in step.items {
+                match item {
+                    Ok((subject, verdict, took)) => replayed.add(&subject, verdict, took),
+                    Err(problem) => replayed.unreadable(problem),
                 }
             }
-        });
-    }
-    drop(done);
-
-    let mut replayed = Replayed::default();
-    while let Some(report) = finished.recv().await {
-        match report {
-            Done::Answered(subject, verdict, took) => {
-                replayed.add(&subject, verdict, took);
-                progress(replayed.reviews());
+            position = Some(step.end);
+            progress(Progress { reviews: replayed.reviews(), bytes: bytes.load(Ordering::Relaxed) });
+            if options.state.as_ref().is_some_and(|state| saved.elapsed() >= state.every) {
+                replayed.took = before + started.elapsed();
+                // A disk that is full now may not be at the end; if it is, that is told.
+                let _ = save(false, position, &replayed);
+                saved = Instant::now();
             }
-            Done::Unreadable(problem) => replayed.unreadable(problem),
-        }
-    }
-    replayed.took = started.elapsed();
-    while workers.join_next().await.is_some() {}
-    let _ = reading.await;
+        },
+    )
+    .await?;
+    replayed.took = before + started.elapsed();
+    save(true, position, &replayed)?;
     Ok(replayed)
 }
 
-enum Done {
-    Answered(Subject, Verdict, Duration),
-    Unreadable(Problem),
-}
+type Done = (Subject, Verdict, Duration);
 
-fn per_second(rate: f64) -> Duration {
-    Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::ZERO)
-}
+/// Sends records and takes the time.
+struct Sender(Box<dyn Worker>);
 
-/// Hands out records, not sooner than the rate allows.
-struct Pacer {
-    receive: mpsc::Receiver<Result<::admission::capture::Record, Problem>>,
-    every: Option<Duration>,
-    next: Option<Instant>,
-}
+impl Work for Sender {
+    type Done = Done;
 
-impl Pacer {
-    async fn next(pacer: &Mutex<Self>) -> Option<Result<::admission::capture::Record, Problem>> {
-        let mut pacer = pacer.lock().await;
-        let item = pacer.receive.recv().await?;
-        if let Some(every) = pacer.every {
-            let now = Instant::now();
-            let due = pacer.next.unwrap_or(now);
-            tokio::time::sleep_until(due).await;
-            // A pause is not made up for by a burst: what is late is late.
-            pacer.next = Some(due.max(now) + every);
-        }
-        Some(item)
+    fn work<'a>(&'a mut self, job: Job<'a>) -> Pending<'a, Done> {
+        Box::pin(async move {
+            // From when it was to begin: a webhook that keeps later requests waiting does not hide it.
+            let begun = job.due.unwrap_or_else(Instant::now);
+            let (subject, verdict) = self.0.send(job.record).await;
+            (subject, verdict, begun.elapsed())
+        })
     }
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::output::Output;
+use super::progress::Bar;
 use super::{injector, positive, read, trust};
 use crate::boxed;
 use crate::cluster::{Fake, Setup};
 use crate::https::{Endpoint, Trust};
-use crate::replay::Replayed;
-use crate::replay::{Admission, Direct, Log, Meta, Options, Place, Target, replay};
+use crate::replay::{
+    Admission, Direct, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Target, Webhook, replay,
+};
 use crate::report::render;
 
 type Serving = ::injector::serve::Handle;
@@ -21,8 +23,12 @@ pub(super) struct Args {
     /// Capture logs: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
     #[arg(value_name = "LOG")]
     logs: Vec<PathBuf>,
-    /// Post the recorded bytes straight at the webhook, without an apiserver.
-    #[arg(long)]
+    /// The way that reviews take: an apiserver in this process, which calls the webhook as its configuration says, or
+    /// direct: the recorded bytes straight to the webhook.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = Way::Apiserver)]
+    through: Way,
+    /// The same as --through direct.
+    #[arg(long, conflicts_with = "through")]
     direct: bool,
     /// The webhook: an https URL. Default: the sidecar injector in this process.
     #[arg(long, value_name = "URL")]
@@ -34,32 +40,62 @@ pub(super) struct Args {
     /// Namespaces and webhook configuration of the log. Default: LOG's name with `.meta.json`, if it exists.
     #[arg(long, value_name = "FILE", conflicts_with = "direct")]
     meta: Option<PathBuf>,
-    /// Requests under way at once.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    concurrency: u16,
+    /// The cluster in which reviews are replayed: a YAML stream, or what `kubectl get -o yaml` printed, with namespaces,
+    /// objects and webhook configurations. It stands in place of the meta file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["direct", "meta"])]
+    cluster: Option<PathBuf>,
+    /// Requests under way at once. Default: 8; with --rate or --pace 1024, which are then begun whether or not earlier ones
+    /// have been answered.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    concurrency: Option<u16>,
     /// Replay each log so many times.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
-    /// Requests a second at most.
+    /// Requests a second, begun on time whether or not earlier ones have been answered; latency counts from that time.
     #[arg(long, value_name = "N", value_parser = positive)]
     rate: Option<f64>,
-    /// Seconds to wait for an answer (with --direct; an apiserver goes by the webhook's timeoutSeconds).
+    /// Begin requests when they were recorded: `recorded`, or `recorded×10` for ten times as fast.
+    #[arg(long, value_name = "PACE", value_parser = Pace::parse, conflicts_with = "rate")]
+    pace: Option<Pace>,
+    /// Replay a part of the logs: of every COUNT lines the one with this index, from 0. `towtank merge` puts results together.
+    #[arg(long, value_name = "INDEX/COUNT", value_parser = Shard::parse)]
+    shard: Option<Shard>,
+    /// Keep in this file how far the replay has come, and go on from there if the file exists.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// Go through TLS and TCP to the injector in this process, too, where --through direct would hand it the bytes.
+    #[arg(long, conflicts_with = "webhook")]
+    over_tls: bool,
+    /// Seconds to wait for an answer (with --through direct; an apiserver goes by the webhook's timeoutSeconds).
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = positive)]
     timeout: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Way {
+    #[default]
+    Apiserver,
+    Direct,
 }
 
 impl Default for Args {
     fn default() -> Self {
         Self {
             logs: Vec::new(),
+            through: Way::Apiserver,
             direct: false,
             webhook: None,
             trust: trust::Args::default(),
             injector: injector::Args::default(),
             meta: None,
-            concurrency: 8,
+            cluster: None,
+            concurrency: None,
             repeat: 1,
             rate: None,
+            pace: None,
+            shard: None,
+            resume: None,
+            over_tls: false,
             timeout: 30.0,
         }
     }
@@ -67,7 +103,7 @@ impl Default for Args {
 
 impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
-        let replayed = self.replayed(output)?;
+        let replayed = self.replayed()?;
         if output.json {
             output.print_json(&replayed.json());
         } else {
@@ -77,13 +113,13 @@ impl Args {
     }
 
     /// Replays, without printing anything but progress.
-    pub(super) fn replayed(&self, output: &Output) -> anyhow::Result<Replayed> {
+    pub(super) fn replayed(&self) -> anyhow::Result<Replayed> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(replayed(self, output))
+        runtime.block_on(replayed(self))
     }
 }
 
-async fn replayed(args: &Args, output: &Output) -> anyhow::Result<Replayed> {
+async fn replayed(args: &Args) -> anyhow::Result<Replayed> {
     let logs: Vec<Log> = if args.logs.is_empty() {
         vec![boxed::LOG]
     } else {
@@ -95,34 +131,65 @@ async fn replayed(args: &Args, output: &Output) -> anyhow::Result<Replayed> {
     for log in &logs {
         log.check()?;
     }
+    let direct = args.direct || args.through == Way::Direct;
     // The injector in this process, if there is one, serves as long as this.
     let (target, injector): (Arc<dyn Target>, _) =
-        if args.direct { direct(args).await? } else { through_apiserver(args, &logs).await? };
+        if direct { straight(args).await? } else { through_apiserver(args, &logs).await? };
 
-    let options = Options { concurrency: args.concurrency.into(), repeat: args.repeat, rate: args.rate };
-    let total = if logs.iter().all(|log| matches!(log, Log::Bytes { .. })) { boxed::REVIEWS * args.repeat } else { 0 };
-    let bar = output.progress(total);
-    let replayed = replay(&logs, target, &options, |done| bar.set_position(done)).await?;
-    bar.finish_and_clear();
+    let bar = Bar::new(&logs, args.repeat);
+    let replayed = replay(&logs, target, &args.options(&logs, direct)?, |progress| bar.show(progress)).await?;
+    bar.finish();
     if let Some(injector) = injector {
         injector.shutdown().await;
     }
-    if replayed.reviews() == 0 && replayed.unreadable == 0 {
+    let whole = args.shard.is_none_or(|shard| shard.of == 1);
+    if replayed.reviews() == 0 && replayed.unreadable == 0 && whole {
         let names: Vec<String> = logs.iter().map(Log::name).collect();
         anyhow::bail!("{}: no record in it: nothing was replayed", names.join(", "));
     }
     Ok(replayed)
 }
 
-async fn direct(args: &Args) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
+impl Args {
+    fn options(&self, logs: &[Log], direct: bool) -> anyhow::Result<Options> {
+        let pace = match (self.rate, &self.pace) {
+            (Some(rate), _) => Pace::Rate(rate),
+            (None, Some(pace)) => pace.clone(),
+            (None, None) => Pace::Fast,
+        };
+        let concurrency = self.concurrency.unwrap_or(if pace == Pace::Fast { 8 } else { 1024 }).into();
+        let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });
+        let state = match &self.resume {
+            Some(_) if logs.iter().any(|log| matches!(log, Log::Stdin)) => {
+                anyhow::bail!("--resume: standard input cannot be read again after a kill: give a file")
+            }
+            Some(file) => {
+                let way = if direct { "direct" } else { "through an apiserver" };
+                let target = match (&self.webhook, &self.injector.injector) {
+                    (Some(url), _) => format!("{url}, {way}"),
+                    (None, Some(file)) => format!("injector with {}, {way}", file.display()),
+                    (None, None) => format!("injector in the box, {way}"),
+                };
+                Some(State::new(file.clone(), Identity::new(logs, self.repeat, shard, target)))
+            }
+            None => None,
+        };
+        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state })
+    }
+}
+
+async fn straight(args: &Args) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
     let timeout = Duration::from_secs_f64(args.timeout);
     if let Some(url) = &args.webhook {
         let endpoint = Endpoint::new(url, &args.trust.trust()?, timeout)?;
-        return Ok((Arc::new(Direct::new(endpoint)), None));
+        return Ok((Arc::new(Direct::new(Webhook::Url { endpoint, injector: false })), None));
+    }
+    if !args.over_tls {
+        return Ok((Arc::new(Direct::new(Webhook::Local(Arc::new(args.injector.load()?)))), None));
     }
     let (handle, certificate) = args.injector.start(&[]).await?;
     let endpoint = Endpoint::new(&format!("https://{}", handle.addr()), &Trust::Pem(certificate.ca), timeout)?;
-    Ok((Arc::new(Direct::injector(endpoint)), Some(handle)))
+    Ok((Arc::new(Direct::new(Webhook::Url { endpoint, injector: true })), Some(handle)))
 }
 
 async fn through_apiserver(args: &Args, logs: &[Log]) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
@@ -133,7 +200,7 @@ async fn through_apiserver(args: &Args, logs: &[Log]) -> anyhow::Result<(Arc<dyn
         let ca = match args.trust.trust()? {
             Trust::File(path) => read(&path)?,
             _ => anyhow::bail!(
-                "--insecure-skip-verify needs --direct: an apiserver verifies, give it the authority with --ca FILE"
+                "--insecure-skip-verify needs --through direct: an apiserver verifies, give it the authority with --ca FILE"
             ),
         };
         // What is wrong with either is told now, not 603 times later.
@@ -153,6 +220,9 @@ async fn through_apiserver(args: &Args, logs: &[Log]) -> anyhow::Result<(Arc<dyn
 
 /// What surrounds the logs: the file that was named, those beside the logs, or a guess from the first record.
 fn meta(args: &Args, logs: &[Log]) -> anyhow::Result<Meta> {
+    if let Some(path) = &args.cluster {
+        return Ok(Meta::of_cluster(&path.display().to_string(), &read(path)?, || guess(logs))?);
+    }
     if let Some(path) = &args.meta {
         return Ok(Meta::read(&path.display().to_string(), &read(path)?)?);
     }
@@ -166,9 +236,13 @@ fn meta(args: &Args, logs: &[Log]) -> anyhow::Result<Meta> {
                     return Ok(Meta::read(&path.display().to_string(), &read(&path)?)?);
                 }
             }
-            let first =
-                logs.iter().filter(|log| !matches!(log, Log::Stdin)).find_map(|log| log.open().ok()?.flatten().next());
-            Ok(Meta::guess(first.as_ref()))
+            Ok(guess(logs))
         }
     }
+}
+
+/// What one would think from the first record.
+fn guess(logs: &[Log]) -> Meta {
+    let first = logs.iter().filter(|log| !matches!(log, Log::Stdin)).find_map(|log| log.open().ok()?.flatten().next());
+    Meta::guess(first.as_ref())
 }

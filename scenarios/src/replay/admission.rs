@@ -27,9 +27,9 @@ use tokio::sync::Mutex;
 
 pub use meta::{Meta, MetaError, Place};
 
-use super::direct::why;
 use super::target::{Subject, Target, Verdict, Worker};
-use crate::cluster::{Answer, Api, Ask};
+use super::wire::why;
+use crate::cluster::{Answer, Api, Ask, Kinds};
 
 /// Replays through an apiserver.
 pub struct Admission {
@@ -61,6 +61,15 @@ impl Admission {
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
             create(&*api, "/api/v1/namespaces", &namespace).await?;
         }
+        if !meta.objects.is_empty() {
+            let kinds = Kinds::discover(&*api).await;
+            for object in &meta.objects {
+                let refused = |message| SetupError { object: named_object(object), message };
+                let kind = kinds.of(object).map_err(|unknown| refused(unknown.to_string()))?;
+                let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+                create(&*api, &kind.path(namespace, ""), object).await?;
+            }
+        }
         for configuration in &meta.configurations {
             let kind = configuration["kind"].as_str().unwrap_or_default().to_lowercase();
             let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}s");
@@ -77,9 +86,12 @@ async fn create(api: &dyn Api, path: &str, object: &Value) -> Result<(), SetupEr
     if answer.is_success() || answer.status == 409 {
         return Ok(());
     }
+    Err(SetupError { object: named_object(object), message: answer.message() })
+}
+
+fn named_object(object: &Value) -> String {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let object = format!("{} {name}", object["kind"].as_str().unwrap_or_default());
-    Err(SetupError { object, message: answer.message() })
+    format!("{} {name}", object["kind"].as_str().unwrap_or_default())
 }
 
 impl Target for Admission {
@@ -102,7 +114,7 @@ impl Worker for AdmissionWorker {
             let subject = Subject::of(&review.request);
             let verdict = match self.shared.admit(&review.request).await {
                 Ok(answer) => judge(&answer),
-                Err(message) => Verdict::Failed(message),
+                Err(verdict) => verdict,
             };
             (subject, verdict)
         })
@@ -110,19 +122,20 @@ impl Worker for AdmissionWorker {
 }
 
 impl Shared {
-    async fn admit(&self, request: &Received<'_>) -> Result<Answer, String> {
+    async fn admit(&self, request: &Received<'_>) -> Result<Answer, Verdict> {
+        let failed = |message: String| Verdict::Failed(message);
         let (object, false) = (request.object, &*request.operation != "CREATE" || !request.sub_resource.is_empty())
         else {
             let what = format!("{} of {}/{}", request.operation, request.resource.resource, request.sub_resource);
-            return Err(format!(
-                "{} needs what was stored then: only CREATE can be replayed through an apiserver, --direct sends the rest",
+            return Err(Verdict::NotReplayable(format!(
+                "{} needs what was stored then: through an apiserver only CREATE is replayed, --through direct sends the rest",
                 what.trim_end_matches('/')
-            ));
+            )));
         };
-        let raw = object.ok_or("the review holds no object")?;
-        let sent = Sent::of(raw).map_err(|error| format!("the object: {error}"))?;
-        let user = request.user().map_err(|error| format!("userInfo: {error}"))?;
-        self.prepare(request, &sent.needs).await.map_err(|error| error.to_string())?;
+        let raw = object.ok_or_else(|| failed("the review holds no object".to_owned()))?;
+        let sent = Sent::of(raw).map_err(|error| failed(format!("the object: {error}")))?;
+        let user = request.user().map_err(|error| failed(format!("userInfo: {error}")))?;
+        self.prepare(request, &sent.needs).await.map_err(|error| failed(error.to_string()))?;
         let mut ask = Ask::new(Method::POST, path(request)).only_refusals();
         ask.body = sent.body;
         ask.user = (!user.username.is_empty()).then_some(user);

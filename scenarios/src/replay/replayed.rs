@@ -10,6 +10,8 @@ use super::{Latency, Problem, Subject, Verdict};
 
 /// Different reasons (or messages) that are counted apart; what comes after is counted as "other".
 const REASONS: usize = 200;
+/// Namespaces and owners that are counted apart; what comes after is counted under `…`.
+const GROUPS: usize = 10_000;
 /// Lines that could not be read and are named; the rest is only counted.
 const PROBLEMS: usize = 20;
 /// Longest reason that is kept, in characters.
@@ -25,6 +27,9 @@ pub struct Counts {
     pub skipped: u64,
     /// Refused.
     pub denied: u64,
+    /// Not sent, for it cannot be done again this way.
+    #[serde(rename = "notReplayable")]
+    pub not_replayable: u64,
     /// No valid answer.
     pub failed: u64,
 }
@@ -33,7 +38,7 @@ impl Counts {
     /// All of them.
     #[must_use]
     pub const fn reviews(&self) -> u64 {
-        self.injected + self.skipped + self.denied + self.failed
+        self.injected + self.skipped + self.denied + self.not_replayable + self.failed
     }
 
     pub(crate) fn add(&mut self, verdict: &Verdict) {
@@ -41,6 +46,7 @@ impl Counts {
             Verdict::Injected => &mut self.injected,
             Verdict::Skipped(_) => &mut self.skipped,
             Verdict::Denied(_) => &mut self.denied,
+            Verdict::NotReplayable(_) => &mut self.not_replayable,
             Verdict::Failed(_) => &mut self.failed,
         } += 1;
     }
@@ -48,8 +54,16 @@ impl Counts {
     fn json(&self) -> Value {
         json!({
             "reviews": self.reviews(), "injected": self.injected, "skipped": self.skipped,
-            "denied": self.denied, "failed": self.failed,
+            "denied": self.denied, "notReplayable": self.not_replayable, "failed": self.failed,
         })
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.injected += other.injected;
+        self.skipped += other.skipped;
+        self.denied += other.denied;
+        self.not_replayable += other.not_replayable;
+        self.failed += other.failed;
     }
 }
 
@@ -64,6 +78,8 @@ pub struct Replayed {
     pub skipped: BTreeMap<String, u64>,
     /// With which messages reviews were denied, and how many.
     pub denied: BTreeMap<String, u64>,
+    /// Why reviews were not sent, and how many.
+    pub not_replayable: BTreeMap<String, u64>,
     /// With which errors reviews failed, and how many.
     pub failed: BTreeMap<String, u64>,
     /// Lines that could not be read.
@@ -105,20 +121,25 @@ impl Replayed {
 
     pub(crate) fn add(&mut self, subject: &Subject, verdict: Verdict, took: Duration) {
         self.totals.add(&verdict);
+        let space = self.groups.len() < GROUPS;
         match self.groups.get_mut(subject) {
             Some(counts) => counts.add(&verdict),
-            None => self.groups.entry(subject.clone()).or_default().add(&verdict),
+            None => {
+                let subject = if space { subject.clone() } else { Subject::new("…", "…") };
+                self.groups.entry(subject).or_default().add(&verdict);
+            }
         }
-        self.latency.add(took);
+        if !matches!(verdict, Verdict::NotReplayable(_)) {
+            self.latency.add(took);
+        }
         let (reasons, text) = match verdict {
             Verdict::Injected => return,
             Verdict::Skipped(text) => (&mut self.skipped, text),
             Verdict::Denied(text) => (&mut self.denied, text),
+            Verdict::NotReplayable(text) => (&mut self.not_replayable, text),
             Verdict::Failed(text) => (&mut self.failed, text),
         };
-        let text = one_line(&text);
-        let known = reasons.len() < REASONS || reasons.contains_key(&text);
-        *reasons.entry(if known { text } else { "other".to_owned() }).or_default() += 1;
+        count(reasons, one_line(&text), 1);
     }
 
     pub(crate) fn unreadable(&mut self, problem: Problem) {
@@ -146,15 +167,96 @@ impl Replayed {
             "ok": self.is_ok(),
             "totals": self.totals.json(),
             "groups": groups,
-            "skipped": self.skipped, "denied": self.denied, "failed": self.failed,
+            "skipped": self.skipped, "denied": self.denied, "notReplayable": self.not_replayable, "failed": self.failed,
             "unreadable": { "lines": self.unreadable, "first": self.problems },
             "seconds": self.took.as_secs_f64(),
             "reviewsPerSecond": self.rate(),
             "latencyMicros": {
                 "p50": micros(50.0), "p90": micros(90.0), "p99": micros(99.0), "p999": micros(99.9), "max": micros(100.0),
             },
+            "latencyHistogram": self.latency,
         })
     }
+
+    /// Reads what [`json`](Self::json) wrote.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn from_json(value: &Value) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Written {
+            totals: Counts,
+            groups: Vec<Group>,
+            skipped: BTreeMap<String, u64>,
+            denied: BTreeMap<String, u64>,
+            #[serde(default)]
+            not_replayable: BTreeMap<String, u64>,
+            failed: BTreeMap<String, u64>,
+            unreadable: Unreadable,
+            seconds: f64,
+            latency_histogram: Latency,
+        }
+        #[derive(Deserialize)]
+        struct Group {
+            namespace: String,
+            owner: String,
+            #[serde(flatten)]
+            counts: Counts,
+        }
+        #[derive(Deserialize)]
+        struct Unreadable {
+            lines: u64,
+            first: Vec<String>,
+        }
+        let written = Written::deserialize(value).map_err(|error| format!("not the result of a replay: {error}"))?;
+        Ok(Self {
+            totals: written.totals,
+            groups: written
+                .groups
+                .into_iter()
+                .map(|group| (Subject { namespace: group.namespace, owner: group.owner }, group.counts))
+                .collect(),
+            skipped: written.skipped,
+            denied: written.denied,
+            not_replayable: written.not_replayable,
+            failed: written.failed,
+            unreadable: written.unreadable.lines,
+            problems: written.unreadable.first,
+            took: Duration::try_from_secs_f64(written.seconds).unwrap_or_default(),
+            latency: written.latency_histogram,
+        })
+    }
+
+    /// Adds the result of another part of the same log, replayed at the same time: counts and latencies add up, the longer
+    /// time is the time of both.
+    pub fn merge(&mut self, other: &Self) {
+        self.totals.merge(&other.totals);
+        for (subject, counts) in &other.groups {
+            self.groups.entry(subject.clone()).or_default().merge(counts);
+        }
+        for (mine, theirs) in [
+            (&mut self.skipped, &other.skipped),
+            (&mut self.denied, &other.denied),
+            (&mut self.not_replayable, &other.not_replayable),
+            (&mut self.failed, &other.failed),
+        ] {
+            for (reason, times) in theirs {
+                count(mine, reason.clone(), *times);
+            }
+        }
+        self.unreadable += other.unreadable;
+        let space = PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(other.problems.iter().take(space).cloned());
+        self.took = self.took.max(other.took);
+        self.latency.merge(&other.latency);
+    }
+}
+
+/// Counts a reason; beyond the limit of different ones as "other".
+fn count(reasons: &mut BTreeMap<String, u64>, reason: String, times: u64) {
+    let known = reasons.len() < REASONS || reasons.contains_key(&reason);
+    *reasons.entry(if known { reason } else { "other".to_owned() }).or_default() += times;
 }
 
 fn one_line(text: &str) -> String {

@@ -1,9 +1,13 @@
 //! Where records come from.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use admission::capture::{Error, Reader, Record};
+use admission::capture::{Error, Line, Reader, Record};
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -65,15 +69,36 @@ impl Log {
         }
     }
 
+    /// Its bytes as they lie there, compressed or not; none if nobody knows.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
+            Self::Stdin => None,
+            Self::Bytes { bytes, .. } => Some(bytes.len() as u64),
+        }
+    }
+
     /// Opens it for reading.
     ///
     /// # Errors
     /// [`OpenError`] names the log.
     pub fn open(&self) -> Result<Reader, OpenError> {
+        self.open_counted(&Arc::default())
+    }
+
+    /// The same, with a counter of the bytes that have been read.
+    fn open_counted(&self, count: &Arc<AtomicU64>) -> Result<Reader, OpenError> {
+        let count = Arc::clone(count);
         let reader = match self {
-            Self::File(path) => Reader::open(path),
-            Self::Stdin => Reader::new(io::stdin()),
-            Self::Bytes { bytes, .. } => Reader::new(*bytes),
+            Self::File(path) => File::open(path).and_then(|file| {
+                if file.metadata()?.is_dir() {
+                    return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory, not a log"));
+                }
+                Reader::new(Counted { inner: file, count })
+            }),
+            Self::Stdin => Reader::new(Counted { inner: io::stdin(), count }),
+            Self::Bytes { bytes, .. } => Reader::new(Counted { inner: *bytes, count }),
         };
         reader.map_err(|source| OpenError::Open { log: self.name(), source })
     }
@@ -84,30 +109,173 @@ impl Log {
     }
 }
 
-/// Reads all logs in a thread of their own, for reading and decompressing block.
-pub(super) fn spawn(logs: Vec<Log>, repeat: u64, send: mpsc::Sender<Result<Record, Problem>>) -> JoinHandle<()> {
+struct Counted<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// A place in the logs: everything up to and including this line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// Repetition, from 0.
+    pub round: u64,
+    /// Which of the logs, from 0.
+    pub log: usize,
+    /// Line in it, from 1; 0 before the first.
+    pub line: u64,
+}
+
+/// A part of the logs: of every `of` lines, the one with this index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// From 0, as the completion index of a Kubernetes Job.
+    pub index: u64,
+    /// How many there are, at least 1.
+    pub of: u64,
+}
+
+impl Shard {
+    /// Reads `0/4`.
+    ///
+    /// # Errors
+    /// Says what is wanted.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if index < of => Ok(Self { index, of }),
+            _ => Err("want INDEX/COUNT with an index from 0, such as 0/4, 1/4, 2/4 and 3/4".to_owned()),
+        }
+    }
+
+    const fn holds(self, line: u64) -> bool {
+        line % self.of == self.index
+    }
+}
+
+/// Which part of the logs to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) repeat: u64,
+    pub(crate) shard: Shard,
+    /// Everything up to here has been dealt with.
+    pub(crate) after: Option<Position>,
+    /// Lines in a batch.
+    pub(crate) batch: usize,
+}
+
+/// Bytes of lines after which a batch is sent on, however few lines it has.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// Lines of one log, in order.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) log: Arc<str>,
+    pub(crate) end: Position,
+    text: Vec<u8>,
+    items: Vec<Item>,
+}
+
+#[derive(Debug)]
+enum Item {
+    /// The line ends there in `text`, and begins where the last one ended.
+    Line {
+        number: u64,
+        end: usize,
+        whole: bool,
+    },
+    Error(Error),
+}
+
+impl Batch {
+    fn new(log: &Arc<str>, end: Position) -> Self {
+        Self { log: Arc::clone(log), end, text: Vec::new(), items: Vec::new() }
+    }
+
+    /// Reads the records: pairs of the line's number and what is in it. What is wrong with a line is told in the first round,
+    /// not at each repetition.
+    pub(crate) fn records(self) -> impl Iterator<Item = (u64, Result<Record, Problem>)> {
+        let Self { log, end, text, items } = self;
+        let mut begin = 0;
+        items
+            .into_iter()
+            .map(move |item| match item {
+                Item::Line { number, end, whole } => {
+                    let line = Line { number, text: text.get(begin..end).unwrap_or_default(), whole };
+                    begin = end;
+                    (number, line.record())
+                }
+                Item::Error(error) => (error.line(), Err(error)),
+            })
+            .filter(move |(_, record)| end.round == 0 || record.is_ok())
+            .map(move |(number, record)| (number, record.map_err(|error| Problem { log: log.to_string(), error })))
+    }
+}
+
+/// Reads a part of all logs in a thread of its own, for reading and decompressing block. `count` is told the bytes.
+pub(crate) fn spawn(logs: Vec<Log>, part: Part, count: Arc<AtomicU64>, send: mpsc::Sender<Batch>) -> JoinHandle<()> {
     tokio::task::spawn_blocking(move || {
-        for round in 0..repeat {
-            for log in &logs {
-                let reader = match log.open() {
-                    Ok(reader) => reader,
-                    // It was there a moment ago.
-                    Err(OpenError::Open { log, source }) => {
-                        let _ = send.blocking_send(Err(Problem { log, error: Error::Io { line: 0, source } }));
-                        return;
+        let from = part.after.unwrap_or_default();
+        for round in from.round..part.repeat {
+            for (index, log) in logs.iter().enumerate() {
+                let skipped = match (Position { round, log: index, line: 0 }, from) {
+                    (here, from) if (here.round, here.log) < (from.round, from.log) => {
+                        count.fetch_add(log.bytes().unwrap_or_default(), Ordering::Relaxed);
+                        continue;
                     }
+                    (here, from) if (here.round, here.log) == (from.round, from.log) => from.line,
+                    _ => 0,
                 };
-                for item in reader {
-                    // A bad line is told once, not at each repetition.
-                    let item = match item {
-                        Err(_) if round > 0 => continue,
-                        item => item.map_err(|error| Problem { log: log.name(), error }),
-                    };
-                    if send.blocking_send(item).is_err() {
-                        return;
-                    }
+                if read(log, Position { round, log: index, line: skipped }, part, &count, &send).is_none() {
+                    return;
                 }
             }
         }
     })
+}
+
+/// Reads one log, past the lines up to `from`. `None`: nobody listens any more.
+fn read(log: &Log, from: Position, part: Part, count: &Arc<AtomicU64>, send: &mpsc::Sender<Batch>) -> Option<()> {
+    let name: Arc<str> = log.name().into();
+    let mut reader = match log.open_counted(count) {
+        Ok(reader) => reader,
+        // It was there a moment ago.
+        Err(OpenError::Open { source, .. }) => {
+            let items = vec![Item::Error(Error::Io { line: 0, source })];
+            return send.blocking_send(Batch { items, ..Batch::new(&name, from) }).ok();
+        }
+    };
+    let mut batch = Batch::new(&name, from);
+    while let Some(line) = reader.next_line() {
+        let number = match &line {
+            Ok(line) => line.number,
+            Err(error) => error.line(),
+        };
+        if number <= from.line {
+            continue;
+        }
+        batch.end.line = number;
+        if !part.shard.holds(number) {
+            continue;
+        }
+        batch.items.push(match line {
+            Ok(line) => {
+                batch.text.extend_from_slice(line.text);
+                Item::Line { number, end: batch.text.len(), whole: line.whole }
+            }
+            Err(error) => Item::Error(error),
+        });
+        if batch.items.len() >= part.batch || batch.text.len() >= BATCH_BYTES {
+            let end = batch.end;
+            send.blocking_send(std::mem::replace(&mut batch, Batch::new(&name, end))).ok()?;
+        }
+    }
+    send.blocking_send(batch).ok()
 }

@@ -28,6 +28,8 @@ pub enum Verdict {
     Skipped(String),
     /// Refused; the message.
     Denied(String),
+    /// What it was about cannot be done again this way; why. It was not sent.
+    NotReplayable(String),
     /// No valid answer: transport, protocol, or an error of the apiserver.
     Failed(String),
 }
@@ -65,7 +67,11 @@ impl Subject {
         let object: Object = object.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let owners = object.metadata.owner_references.unwrap_or_default();
         let owner = owners.iter().find(|owner| owner.controller == Some(true)).or(owners.first());
-        Self { namespace: or_dash(&request.namespace), owner: or_dash(owner.map_or("", |owner| &owner.kind)) }
+        Self::new(&request.namespace, owner.map_or("", |owner| &owner.kind))
+    }
+
+    pub(crate) fn new(namespace: &str, owner: &str) -> Self {
+        Self { namespace: or_dash(namespace), owner: or_dash(owner) }
     }
 
     /// Of a record in which there is no review.

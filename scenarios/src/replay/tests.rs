@@ -23,9 +23,11 @@ async fn run(reply: serde_json::Value, options: Options) -> (Replayed, Hook) {
     let log = Log::Bytes { name: "the log", bytes: LOG.as_bytes() };
     let seen = AtomicU64::new(0);
     let replayed =
-        replay(&[log], Arc::new(Direct::new(endpoint)), &options, |done| seen.store(done, Ordering::Relaxed))
-            .await
-            .unwrap();
+        replay(&[log], Arc::new(Direct::new(Webhook::Url { endpoint, injector: false })), &options, |done| {
+            seen.store(done.reviews, Ordering::Relaxed)
+        })
+        .await
+        .unwrap();
     assert_eq!(seen.load(Ordering::Relaxed), replayed.reviews());
     (replayed, hook)
 }
@@ -68,7 +70,10 @@ async fn skips_and_denials_say_why() {
 async fn an_unreachable_webhook_fails_every_review() {
     let endpoint = Endpoint::new("https://127.0.0.1:1", &Trust::Anyone, Duration::from_secs(30)).unwrap();
     let log = Log::Bytes { name: "log", bytes: LOG.as_bytes() };
-    let replayed = replay(&[log], Arc::new(Direct::new(endpoint)), &Options::default(), |_| ()).await.unwrap();
+    let replayed =
+        replay(&[log], Arc::new(Direct::new(Webhook::Url { endpoint, injector: false })), &Options::default(), |_| ())
+            .await
+            .unwrap();
     assert_eq!(replayed.totals.failed, 3);
     assert!(replayed.failed.keys().next().unwrap().starts_with("cannot connect to 127.0.0.1:1"));
 }
@@ -77,7 +82,11 @@ async fn an_unreachable_webhook_fails_every_review() {
 async fn a_missing_log_is_an_error_before_anything_is_sent() {
     let endpoint = Endpoint::new("https://127.0.0.1:1", &Trust::Anyone, Duration::from_secs(30)).unwrap();
     let logs = [Log::File("/nowhere".into())];
-    let error = replay(&logs, Arc::new(Direct::new(endpoint)), &Options::default(), |_| ()).await.err().unwrap();
+    let error =
+        replay(&logs, Arc::new(Direct::new(Webhook::Url { endpoint, injector: false })), &Options::default(), |_| ())
+            .await
+            .err()
+            .unwrap();
     assert!(error.to_string().starts_with("cannot read log /nowhere: No such file"), "{error}");
 }
 
@@ -98,9 +107,156 @@ async fn the_rate_is_kept() {
         }
     }
     let log = Log::Bytes { name: "log", bytes: LOG.as_bytes() };
-    let options = Options { rate: Some(2.0), repeat: 5, ..Options::default() };
+    let options = Options { pace: Pace::Rate(2.0), repeat: 5, ..Options::default() };
     let replayed = replay(&[log], Arc::new(Nothing), &options, |_| ()).await.unwrap();
     assert_eq!(replayed.reviews(), 15);
-    // 15 records and the two bad lines, half a second apart.
-    assert!((7.0..=8.0).contains(&replayed.took.as_secs_f64()), "{:?}", replayed.took);
+    // 15 records, half a second apart.
+    assert!((7.0..=7.1).contains(&replayed.took.as_secs_f64()), "{:?}", replayed.took);
+}
+
+/// A target that counts what it is sent, and stops answering after so many.
+struct Counting {
+    sent: Arc<AtomicU64>,
+    until: u64,
+}
+
+impl Target for Counting {
+    fn worker(&self) -> Box<dyn Worker> {
+        Box::new(Self { sent: Arc::clone(&self.sent), until: self.until })
+    }
+}
+
+impl Worker for Counting {
+    fn send<'a>(
+        &'a mut self,
+        record: &'a ::admission::capture::Record,
+    ) -> std::pin::Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>> {
+        Box::pin(async move {
+            if self.sent.fetch_add(1, Ordering::Relaxed) >= self.until {
+                std::future::pending::<()>().await;
+            }
+            (Subject::new(&format!("ns{}", record.seq % 3), ""), Verdict::Injected)
+        })
+    }
+}
+
+fn numbered(count: u64) -> (tempfile::TempDir, Log) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.jsonl");
+    let lines: String = (1..=count).map(|seq| format!("{{\"seq\":{seq},\"body\":\"{{}}\"}}\n")).collect();
+    std::fs::write(&path, lines).unwrap();
+    (directory, Log::File(path))
+}
+
+#[tokio::test]
+async fn a_replay_that_was_killed_goes_on_without_loss_or_double_count() {
+    let (directory, log) = numbered(1000);
+    let logs = [log];
+    let options = |file: &str| {
+        let identity = Identity::new(&logs, 2, Shard { index: 0, of: 1 }, "somewhere".to_owned());
+        let state = State::new(directory.path().join(file), identity).every(Duration::ZERO);
+        Options { repeat: 2, state: Some(state), ..Options::default() }
+    };
+    let run = |until, file: &'static str| {
+        let (logs, options) = (logs.clone(), options(file));
+        async move {
+            let sent = Arc::new(AtomicU64::new(0));
+            let target = Arc::new(Counting { sent: Arc::clone(&sent), until });
+            (replay(&logs, target, &options, |_| ()).await, sent)
+        }
+    };
+    // Dropped in the second round, which is as good as killed: nothing is written on the way out.
+    let far = tokio::sync::Notify::new();
+    let (killed, target) = (options("state"), Arc::new(Counting { sent: Arc::default(), until: 1500 }));
+    let told = |progress: Progress| {
+        if progress.reviews >= 1200 {
+            far.notify_one();
+        }
+    };
+    tokio::select! {
+        _ = replay(&logs, target, &killed, told) => unreachable!("it waits for answers that never come"),
+        () = far.notified() => {}
+    }
+    let kept = options("state").state.unwrap().load().unwrap();
+    assert!(!kept.complete && kept.position.is_some_and(|position| position.round == 1), "{:?}", kept.position);
+    assert!((1200..=1500).contains(&kept.replayed.reviews()), "{}", kept.replayed.reviews());
+
+    let (replayed, sent) = run(u64::MAX, "state").await;
+    let replayed = replayed.unwrap();
+    assert_eq!(sent.load(Ordering::Relaxed), 2000 - kept.replayed.reviews());
+    let (whole, _) = run(u64::MAX, "other").await;
+    let whole = whole.unwrap();
+    assert_eq!((replayed.totals, &replayed.groups), (whole.totals, &whole.groups));
+    assert_eq!((replayed.totals.injected, replayed.latency.len()), (2000, 2000));
+
+    let (again, sent) = run(u64::MAX, "state").await;
+    assert_eq!((again.unwrap().totals, sent.load(Ordering::Relaxed)), (whole.totals, 0), "it was complete");
+}
+
+#[tokio::test]
+async fn the_state_of_another_replay_is_refused() {
+    let (directory, log) = numbered(1);
+    let state = |target: &str| {
+        let identity = Identity::new(std::slice::from_ref(&log), 1, Shard { index: 0, of: 1 }, target.to_owned());
+        State::new(directory.path().join("state"), identity)
+    };
+    state("a").save(None, false, &Replayed::default()).unwrap();
+    assert!(state("a").load().is_ok());
+    assert!(state("b").load().unwrap_err().to_string().contains("is of another replay"));
+    std::fs::write(directory.path().join("state"), "{").unwrap();
+    assert!(state("a").load().unwrap_err().to_string().contains("remove it to begin anew"));
+}
+
+#[tokio::test]
+async fn shards_put_together_are_the_whole() {
+    let (_directory, log) = numbered(100);
+    let part = |shard| {
+        let logs = [log.clone()];
+        async move {
+            let target = Arc::new(Counting { sent: Arc::default(), until: u64::MAX });
+            replay(&logs, target, &Options { shard, ..Options::default() }, |_| ()).await.unwrap()
+        }
+    };
+    let whole = part(Shard::parse("0/1").unwrap()).await;
+    let mut merged = Replayed::default();
+    for index in 0..3 {
+        let shard = part(Shard { index, of: 3 }).await;
+        assert!((33..=34).contains(&shard.reviews()));
+        merged.merge(&Replayed::from_json(&shard.json()).unwrap());
+    }
+    assert_eq!((merged.totals, &merged.groups), (whole.totals, &whole.groups));
+    assert_eq!(merged.latency.len(), 100);
+    assert_eq!(Replayed::from_json(&merged.json()).unwrap().json(), merged.json(), "nothing is lost on the way");
+    for bad in ["", "1", "2/2", "-1/2", "0/0", "a/b"] {
+        assert!(Shard::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_counts_from_the_intended_start() {
+    /// Answers after 10 s, as long as one is asked.
+    struct Slow;
+    impl Target for Slow {
+        fn worker(&self) -> Box<dyn Worker> {
+            Box::new(Self)
+        }
+    }
+    impl Worker for Slow {
+        fn send<'a>(
+            &'a mut self,
+            _: &'a ::admission::capture::Record,
+        ) -> std::pin::Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>> {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                (Subject::unknown(), Verdict::Injected)
+            })
+        }
+    }
+    let (_directory, log) = numbered(5);
+    let options = |concurrency| Options { pace: Pace::Rate(1.0), concurrency, ..Options::default() };
+    let open = replay(std::slice::from_ref(&log), Arc::new(Slow), &options(100), |_| ()).await.unwrap();
+    assert!((13.9..=14.1).contains(&open.took.as_secs_f64()), "begun each second: {:?}", open.took);
+    let narrow = replay(&[log], Arc::new(Slow), &options(1), |_| ()).await.unwrap();
+    // The fifth was due after 4 s and answered after 50.
+    assert!((45.5..=46.5).contains(&narrow.percentile(100.0).as_secs_f64()), "{:?}", narrow.percentile(100.0));
 }

@@ -29,6 +29,7 @@ fn write_report(out: &mut String, replayed: &Replayed, style: Style) -> fmt::Res
         writeln!(out)?;
         reasons(out, "skipped, and why", &replayed.skipped, style)?;
         reasons(out, "denied, and why", &replayed.denied, style)?;
+        reasons(out, "not sent, and why", &replayed.not_replayable, style)?;
         reasons(out, "failed, and why", &replayed.failed, style)?;
     }
     if replayed.unreadable > 0 {
@@ -38,13 +39,14 @@ fn write_report(out: &mut String, replayed: &Replayed, style: Style) -> fmt::Res
         }
         writeln!(out)?;
     }
-    let Counts { injected, skipped, denied, failed } = replayed.totals;
-    writeln!(
+    let Counts { injected, skipped, denied, not_replayable, failed } = replayed.totals;
+    write!(
         out,
         "{} reviews in {}: {injected} injected, {skipped} skipped, {denied} denied, {failed} failed",
         replayed.reviews(),
         short(replayed.took),
     )?;
+    writeln!(out, "{}", if not_replayable > 0 { format!(", {not_replayable} not sent") } else { String::new() })?;
     if replayed.reviews() > 0 {
         let latency: Vec<String> = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)]
             .into_iter()
@@ -74,7 +76,7 @@ fn table(replayed: &Replayed) -> Table {
 }
 
 fn row(table: &mut Table, namespace: &str, owner: &str, counts: &Counts) {
-    let Counts { injected, skipped, denied, failed } = *counts;
+    let Counts { injected, skipped, denied, failed, .. } = *counts;
     let mut cells = vec![clipped(namespace, 28), clipped(owner, 22)];
     cells.push(counts.reviews().to_string());
     cells.extend(

@@ -9,13 +9,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::replay::direct::injector_path;
+use crate::replay::wire::injector_path;
 
 /// Namespaces and webhook configurations.
 #[derive(Clone, Debug, Default)]
 pub struct Meta {
     /// Namespaces with their labels.
     pub namespaces: Vec<(String, Map<String, Value>)>,
+    /// Other objects, created in this order before the webhook configurations.
+    pub objects: Vec<Value>,
     /// `MutatingWebhookConfiguration` and `ValidatingWebhookConfiguration` objects.
     pub configurations: Vec<Value>,
 }
@@ -95,6 +97,54 @@ impl Meta {
         Ok(meta)
     }
 
+    /// Reads the objects of a cluster: YAML documents, lists among them taken apart (`kubectl get -o yaml`). Without a webhook
+    /// configuration in it, those of `otherwise` are used.
+    ///
+    /// # Errors
+    /// [`MetaError`] names the line.
+    pub fn of_cluster(file: &str, text: &str, otherwise: impl FnOnce() -> Self) -> Result<Self, MetaError> {
+        let bad = |message: String| MetaError { file: file.to_owned(), message };
+        let mut meta = Self::default();
+        for document in yaml::documents(text) {
+            let document = document.map_err(|error| bad(error.to_string()))?;
+            let line = document.line;
+            meta.take(document.value).map_err(|message| bad(format!("document at line {line}: {message}")))?;
+        }
+        if meta.configurations.is_empty() {
+            meta.configurations = otherwise().configurations;
+        }
+        Ok(meta)
+    }
+
+    fn take(&mut self, mut object: Value) -> Result<(), String> {
+        if object.is_null() {
+            return Ok(());
+        }
+        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+        if let (true, Some(Value::Array(items))) = (kind.ends_with("List"), object.get_mut("items").map(Value::take)) {
+            return items.into_iter().try_for_each(|item| self.take(item));
+        }
+        if kind.is_empty() || object["apiVersion"].as_str().is_none_or(str::is_empty) {
+            return Err("an object without kind or apiVersion".to_owned());
+        }
+        // What the cluster wrote itself would be refused, or be wrong here.
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            for key in ["resourceVersion", "uid", "creationTimestamp", "managedFields", "generation", "selfLink"] {
+                metadata.remove(key);
+            }
+        }
+        match &*kind {
+            "Namespace" => {
+                let name = object["metadata"]["name"].as_str().ok_or("a Namespace without a name")?.to_owned();
+                let labels = object["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+                self.namespaces.push((name, labels));
+            }
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => self.configurations.push(object),
+            _ => self.objects.push(object),
+        }
+        Ok(())
+    }
+
     /// For a log without a meta file: one webhook that is called for everything, at the path, with the timeout and in
     /// the version of the log's first record. Namespaces are created as they come.
     #[must_use]
@@ -125,7 +175,7 @@ impl Meta {
                 ]},
             }],
         });
-        Self { namespaces: Vec::new(), configurations: vec![configuration] }
+        Self { namespaces: Vec::new(), objects: Vec::new(), configurations: vec![configuration] }
     }
 
     /// The services that webhooks are reached at: namespace, name, port.

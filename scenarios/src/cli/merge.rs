@@ -1,0 +1,35 @@
+//! `towtank merge`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::output::Output;
+use super::read;
+use crate::replay::Replayed;
+use crate::report::render;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Results of `towtank replay --json --shard …`.
+    #[arg(value_name = "RESULT", required = true)]
+    results: Vec<PathBuf>,
+}
+
+impl Args {
+    pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
+        let mut merged = Replayed::default();
+        for path in &self.results {
+            let value: Value = serde_json::from_str(&read(path)?).with_context(|| path.display().to_string())?;
+            let part = Replayed::from_json(&value).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+            merged.merge(&part);
+        }
+        if output.json {
+            output.print_json(&merged.json());
+        } else {
+            output.print(&render(&merged, output.style));
+        }
+        Ok(merged.is_ok())
+    }
+}

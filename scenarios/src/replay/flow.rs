@@ -1,0 +1,150 @@
+//! The stream: batches of lines to workers on all cores, and what came of them back in the log's order.
+//!
+//! ```text
+//! source (a thread: decompress, find lines) ──► pacer ──► workers: parse, work ──► in order ──► collect
+//!                                  bounded                at most `concurrency`     bounded
+//! ```
+//! Because results arrive in order, "all up to this line" is enough to go on after a kill.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use admission::capture::Record;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use super::pace::{Pace, Pacer};
+use super::source::{self, Batch, Log, OpenError, Part, Position, Problem, Shard};
+use crate::cluster::Pending;
+
+/// Lines that have been read and wait for a worker.
+const QUEUE: usize = 128;
+/// Lines in a batch, unless each begins at its own time.
+const BATCH: usize = 16;
+/// Lines that may be finished before one that began earlier.
+const WINDOW: usize = 16 * 1024;
+
+/// How to go through logs.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) concurrency: usize,
+    pub(crate) repeat: u64,
+    pub(crate) pace: Pace,
+    pub(crate) shard: Shard,
+    pub(crate) after: Option<Position>,
+    /// Told the bytes that have been read.
+    pub(crate) bytes: Arc<AtomicU64>,
+}
+
+/// One record on its way.
+pub(crate) struct Job<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) log: &'a str,
+    pub(crate) line: u64,
+    /// When it was to begin, if it was to.
+    pub(crate) due: Option<Instant>,
+}
+
+/// Does the work, one record at a time.
+pub(crate) trait Work: Send + 'static {
+    /// What comes of a record.
+    type Done: Send + 'static;
+    /// Works on one record.
+    fn work<'a>(&'a mut self, job: Job<'a>) -> Pending<'a, Self::Done>;
+}
+
+/// What came of a batch.
+pub(crate) struct Step<D> {
+    pub(crate) items: Vec<Result<D, Problem>>,
+    /// All up to here has been dealt with.
+    pub(crate) end: Position,
+}
+
+/// Goes through logs; `collect` gets what came of each batch, in the log's order.
+///
+/// # Errors
+/// A log cannot be opened.
+pub(crate) async fn flow<W: Work>(
+    logs: &[Log],
+    plan: &Plan,
+    worker: impl Fn() -> W + Send + Sync + 'static,
+    mut collect: impl FnMut(Step<W::Done>),
+) -> Result<(), OpenError> {
+    for log in logs {
+        log.check()?;
+    }
+    let lines = if plan.pace == Pace::Fast { BATCH } else { 1 };
+    let part = Part { repeat: plan.repeat.max(1), shard: plan.shard, after: plan.after, batch: lines };
+    let (send, batches) = mpsc::channel(QUEUE / lines);
+    let reading = source::spawn(logs.to_vec(), part, Arc::clone(&plan.bytes), send);
+    let window = Arc::new(Semaphore::new(WINDOW / lines));
+    let (done, mut finished) = mpsc::channel(QUEUE / lines);
+    let dispatching = tokio::spawn(dispatch(
+        batches,
+        Pacer::new(plan.pace.clone()),
+        Arc::clone(&window),
+        Arc::new(Semaphore::new(plan.concurrency.max(1))),
+        Arc::new(worker),
+        done,
+    ));
+    let mut next = 0;
+    let mut early: BTreeMap<u64, Step<W::Done>> = BTreeMap::new();
+    while let Some((index, step)) = finished.recv().await {
+        early.insert(index, step);
+        while let Some(step) = early.remove(&next) {
+            collect(step);
+            next += 1;
+            window.add_permits(1);
+        }
+    }
+    let _ = dispatching.await;
+    let _ = reading.await;
+    Ok(())
+}
+
+async fn dispatch<W: Work>(
+    mut batches: mpsc::Receiver<Batch>,
+    mut pacer: Pacer,
+    window: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    worker: Arc<impl Fn() -> W + Send + Sync + 'static>,
+    done: mpsc::Sender<(u64, Step<W::Done>)>,
+) {
+    // The worker that was busy last goes first: a rate that two connections can keep needs two connections.
+    let idle: Arc<Mutex<Vec<W>>> = Arc::default();
+    let mut index = 0;
+    while let Some(batch) = batches.recv().await {
+        let Ok(permit) = window.acquire().await else { return };
+        permit.forget();
+        if done.is_closed() {
+            return;
+        }
+        let (log, end) = (Arc::clone(&batch.log), batch.end);
+        let mut due = None;
+        let mut records = batch.records().peekable();
+        if let Some((_, Ok(record))) = records.peek() {
+            due = pacer.due(record, end);
+        }
+        if let Some(due) = due {
+            tokio::time::sleep_until(due).await;
+        }
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (idle, worker, done) = (Arc::clone(&idle), Arc::clone(&worker), done.clone());
+        tokio::spawn(async move {
+            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut busy = kept.unwrap_or_else(|| worker());
+            let mut items = Vec::new();
+            for (line, record) in records {
+                items.push(match record {
+                    Ok(record) => Ok(busy.work(Job { record: &record, log: &log, line, due }).await),
+                    Err(problem) => Err(problem),
+                });
+            }
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(busy);
+            drop(place);
+            let _ = done.send((index, Step { items, end })).await;
+        });
+        index += 1;
+    }
+}
