@@ -1,7 +1,9 @@
 //! Where text goes: the result to standard output, all else to standard error.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::report::Style;
@@ -51,5 +53,24 @@ impl Output {
             }
         }
         let _ = writeln!(std::io::stderr(), "{} {text}", self.errors.bad("towtank:"));
+    }
+
+    /// A bar on a terminal, and silence elsewhere. `total` 0: unknown.
+    pub(super) fn progress(&self, total: u64) -> ProgressBar {
+        let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
+        let visible = std::io::stderr().is_terminal();
+        bar.set_draw_target(if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let template = if total == 0 {
+            "{spinner} {pos} reviews  {per_sec}  {elapsed}"
+        } else {
+            "{bar:40} {pos}/{len} reviews  {per_sec}  {elapsed}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if visible {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        bar
     }
 }
