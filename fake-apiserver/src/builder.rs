@@ -1,6 +1,7 @@
 //! Starting a cluster, and what can be done with it from the same process.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::Error;
 use crate::admission::{Chain, Connector, UserInfo};
+use crate::audit::{Audit, Policy};
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
 use crate::auth::{Authority, Identity, kubeconfig};
@@ -54,6 +56,8 @@ pub struct Builder {
     controllers: bool,
     nodes: u32,
     workloads: crate::node::Workloads,
+    audit_policy: Option<Policy>,
+    audit_log: Option<Box<dyn Write + Send>>,
 }
 
 impl Default for Builder {
@@ -70,6 +74,8 @@ impl Default for Builder {
             controllers: true,
             nodes: 0,
             workloads: crate::node::Workloads::default(),
+            audit_policy: None,
+            audit_log: None,
         }
     }
 }
@@ -155,6 +161,22 @@ impl Builder {
         self
     }
 
+    /// Which requests the audit log has (default: none is audited). The last 1024 events are kept for
+    /// [`FakeApiserver::audit`].
+    #[must_use]
+    pub fn audit_policy(mut self, policy: Policy) -> Builder {
+        self.audit_policy = Some(policy);
+        self
+    }
+
+    /// Where audit events are written besides, one JSON line each, as kube-apiserver's log has them; without a policy it is
+    /// [`Policy::everything`]. The writer is called from request handlers and blocks them: a file is fine, a pipe is not.
+    #[must_use]
+    pub fn audit_log(mut self, writer: impl Write + Send + 'static) -> Builder {
+        self.audit_log = Some(Box::new(writer));
+        self
+    }
+
     /// Where webhooks' `clientConfig.service` of this name and port is really served; other services are dialled at their
     /// clusterIP.
     #[must_use]
@@ -193,6 +215,7 @@ impl Builder {
             services: self.services,
             traces: Log::default(),
             metrics: Metrics::default(),
+            audit: Audit::new(self.audit_policy, self.audit_log),
             address: OnceLock::from(address),
         });
         bootstrap::fill(&core);
@@ -214,7 +237,7 @@ fn serve(core: Shared, listener: TcpListener, address: SocketAddr) -> Result<Fak
         groups: ADMIN.1.iter().map(|&group| group.to_owned()).collect(),
         fingerprint: credential.fingerprint,
     };
-    let admin = Peer { identity: Some(Arc::new(identity)) };
+    let admin = Peer { identity: Some(Arc::new(identity)), address: None };
     let listener = Listener::start(listener, tls, core.clone());
     let controllers = core.has_controllers.then(|| controllers::start(&core));
     Ok(FakeApiserver { core, address, kubeconfig, admin, _listener: listener, _controllers: controllers })
@@ -269,6 +292,12 @@ impl FakeApiserver {
     /// The last 256 requests that went through admission, with every webhook that was considered.
     pub fn trace(&self) -> Requests {
         self.core.traces.requests()
+    }
+
+    /// The last 1024 audit events (`audit.k8s.io/v1`), oldest first; none unless [`Builder::audit_policy`] or
+    /// [`Builder::audit_log`] was given. A request's event is there once its answer is complete.
+    pub fn audit(&self) -> Vec<Value> {
+        self.core.audit.events()
     }
 
     /// What `/metrics` says: the apiserver's metrics by their real names, in Prometheus' text format. Families without a

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use apimachinery::clock::Clock;
 
 use crate::admission::Chain;
+use crate::audit::Audit;
 use crate::auth::Authority;
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
     pub(crate) traces: Log,
     pub(crate) metrics: Metrics,
+    pub(crate) audit: Audit,
     /// Where the server listens, once it does.
     pub(crate) address: OnceLock<SocketAddr>,
 }

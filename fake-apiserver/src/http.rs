@@ -1,5 +1,6 @@
 //! The listener and the way of a request through the server: who asks, what for, whether allowed, which verb, in which form.
 
+mod audited;
 mod connect;
 mod counted;
 mod handler;

@@ -30,6 +30,7 @@
 
 mod access;
 pub mod admission;
+mod audit;
 mod auth;
 mod builder;
 mod controllers;
@@ -51,6 +52,7 @@ mod table;
 mod time;
 mod trace;
 
+pub use audit::{Level as AuditLevel, Policy as AuditPolicy, PolicyError as AuditPolicyError};
 pub use auth::rbac::Authorization;
 pub use builder::{Builder, FakeApiserver, Response};
 pub use error::Error;

@@ -6,8 +6,8 @@ use crate::core::Core;
 use crate::refusal;
 use crate::request::path::RequestInfo;
 
-/// Refuses what the user may not do, with the apiserver's words.
-pub(crate) fn check(core: &Core, user: &UserInfo, info: &RequestInfo, path: &str) -> Result<(), Rejection> {
+/// Refuses what the user may not do, with the apiserver's words; else the authorizer's reason, which may be empty.
+pub(crate) fn check(core: &Core, user: &UserInfo, info: &RequestInfo, path: &str) -> Result<String, Rejection> {
     let query = Query {
         verb: info.verb,
         group: &info.group,
@@ -17,7 +17,10 @@ pub(crate) fn check(core: &Core, user: &UserInfo, info: &RequestInfo, path: &str
         name: &info.name,
         path: if info.is_resource { "" } else { path },
     };
-    require(core, user, &query)
+    match decide(core, user, &query) {
+        Decision::Allowed(reason) => Ok(reason),
+        Decision::NoOpinion => Err(refusal(user, &query)),
+    }
 }
 
 /// Refuses what the user may not do.

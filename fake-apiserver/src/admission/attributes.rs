@@ -124,6 +124,8 @@ pub struct Attributes {
     pub warnings: Vec<String>,
     /// Audit annotations, fully qualified.
     pub audit: BTreeMap<String, String>,
+    /// Whether the patches of webhooks are to be among the audit annotations: the audit level is at least Request.
+    pub audit_patches: bool,
     /// What was considered and done, for people and tests.
     pub trace: Trace,
 }
@@ -147,6 +149,7 @@ impl Attributes {
             deadline: None,
             warnings: Vec::new(),
             audit: BTreeMap::new(),
+            audit_patches: false,
             trace: Trace::default(),
         }
     }

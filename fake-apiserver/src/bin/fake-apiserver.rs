@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use fake_apiserver::{Authorization, FakeApiserver};
+use fake_apiserver::{AuditPolicy, Authorization, FakeApiserver};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A kube-apiserver in one small process, for trying admission webhooks: it keeps everything in memory, starts in
@@ -24,7 +24,7 @@ struct Arguments {
     /// Seed of uids and generated names
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Who decides what other users may do
+    /// Who decides what other users may do: the kubeconfig's may do everything either way
     #[arg(long, value_enum, default_value_t = Mode::Rbac)]
     authorization_mode: Mode,
     /// So many simulated nodes: pods are scheduled, their containers start, become ready and end; nothing is pulled or run
@@ -33,6 +33,13 @@ struct Arguments {
     /// Run no controllers: nothing but requests changes anything
     #[arg(long)]
     no_controllers: bool,
+    /// File to append the audit log to, one JSON line for each event (audit.k8s.io/v1); `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    audit_log_path: Option<PathBuf>,
+    /// Audit policy (audit.k8s.io Policy, YAML or JSON); without it everything is logged at level RequestResponse, where a
+    /// real apiserver logs nothing
+    #[arg(long, value_name = "FILE", requires = "audit_log_path")]
+    audit_policy_file: Option<PathBuf>,
     /// Events of each resource that are kept for watches
     #[arg(long, default_value_t = 4096)]
     watch_history: usize,
@@ -73,7 +80,24 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Mode::Rbac => Authorization::Rbac,
         Mode::AlwaysAllow => Authorization::AlwaysAllow,
     };
-    let cluster = FakeApiserver::builder()
+    let mut builder = FakeApiserver::builder();
+    if let Some(path) = &arguments.audit_policy_file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}: give --audit-policy-file a readable file", path.display()))?;
+        let policy = AuditPolicy::parse(&text).with_context(|| format!("cannot use {}", path.display()))?;
+        builder = builder.audit_policy(policy);
+    }
+    match &arguments.audit_log_path {
+        None => {}
+        Some(path) if path.as_os_str() == "-" => builder = builder.audit_log(std::io::stdout()),
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let file = file
+                .with_context(|| format!("cannot write {}: give --audit-log-path a writable file", path.display()))?;
+            builder = builder.audit_log(file);
+        }
+    }
+    let cluster = builder
         .listen(arguments.listen)
         .seed(arguments.seed)
         .authorization(authorization)

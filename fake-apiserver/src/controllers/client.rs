@@ -61,6 +61,14 @@ impl Refusal {
         Refusal { code, reason: text("reason"), message: text("message"), namespace_terminating }
     }
 
+    /// The refusal as a metav1.Status.
+    pub(crate) fn to_status(&self) -> Value {
+        json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
+            "reason": self.reason, "code": self.code,
+        })
+    }
+
     /// A controller's own reason to try again later.
     pub(crate) fn own(message: impl Into<String>) -> Refusal {
         Refusal { code: 0, reason: String::new(), message: message.into(), namespace_terminating: false }

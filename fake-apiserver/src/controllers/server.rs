@@ -4,17 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Answer, Api, Call, Refusal, Verb};
 use super::discovery::{Discovery, Served};
-use crate::admission::UserInfo;
+use crate::access::authorize;
+use crate::admission::{Rejection, UserInfo};
+use crate::audit::{Record, Request as AuditRequest};
 use crate::auth::CREDENTIAL_ID;
 use crate::auth::tokens::account_groups;
 use crate::core::Shared;
 use crate::kinds::Kinds;
 use crate::registry;
-use crate::registry::call::{Call as Request, Content};
+use crate::registry::call::{Call as Request, Content, Reply};
 use crate::registry::create::put_in_place;
 use crate::request::path::RequestInfo;
 use crate::request::query::Query;
@@ -81,6 +84,7 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
     let body = call.body.map(|body| serde_json::to_vec(&body)).transpose();
     let body = body.map_err(|error| Refusal::own(error.to_string()))?.unwrap_or_default();
     let deadline = Instant::now() + PATIENCE;
+    let record = audit(core, agent, &call.user, &info);
     let mut request = Request {
         verb,
         resource,
@@ -95,6 +99,7 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         deadline,
         labels_of_template: false,
         warnings: Vec::new(),
+        audit: record.clone(),
     };
     let started = Instant::now();
     let result = timeout_at(deadline, registry::serve(core, &mut request, &info)).await;
@@ -104,6 +109,45 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         Err(_elapsed) => 504,
     };
     core.metrics.request(&info.counted(false, false), code, started.elapsed(), None);
+    let result = answer(result);
+    if let Some(record) = record {
+        let body = match &result {
+            Ok(value) => value.clone(),
+            Err(refusal) => refusal.to_status(),
+        };
+        record.response(code, (!body.is_null()).then_some(body));
+        core.audit.write(&core.metrics, &record, "ResponseComplete", &core.clock.now().rfc3339_micro());
+    }
+    result
+}
+
+/// The request in the audit log, with the reason for which the controller may make it.
+fn audit(core: &Shared, agent: &str, user: &UserInfo, info: &RequestInfo) -> Option<Arc<Record>> {
+    let path = info.to_path();
+    let user_agent = match user.username.strip_prefix("system:serviceaccount:") {
+        Some(_) => format!("{agent}/{}", user.username),
+        None => agent.to_owned(),
+    };
+    let record = core.audit.begin(
+        &core.metrics,
+        AuditRequest {
+            id: core.random.uid(),
+            uri: path.clone(),
+            info,
+            path: &path,
+            user,
+            source_ips: vec!["127.0.0.1".to_owned()],
+            user_agent,
+            received: core.clock.now().rfc3339_micro(),
+        },
+    )?;
+    let reason = authorize::check(core, user, info, &path).unwrap_or_default();
+    record.annotate("authorization.k8s.io/decision", "allow");
+    record.annotate("authorization.k8s.io/reason", &reason);
+    Some(record)
+}
+
+fn answer(result: Result<Result<Reply, Rejection>, Elapsed>) -> Result<Value, Refusal> {
     match result {
         Ok(Ok(reply)) => Ok(match reply.content {
             Content::Stored(object) => object.value().clone(),

@@ -1,5 +1,6 @@
 //! One request: authentication, authorisation, the body, the verb, the answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
+use super::audited::Audited;
 use super::connect;
 use super::counted::Counted;
 use super::negotiate::{self, OBJECT_FORMATS};
@@ -38,6 +40,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Peer {
     /// Whose client certificate was presented.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Where it comes from; none inside the process.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// Answers a request; never fails.
@@ -53,24 +57,27 @@ where
     let path = decode(parts.uri.path(), false);
     let info = RequestInfo::parse(&parts.method, &path, query.flag("watch"));
     let pretty = wants_pretty(&query, header(&parts.headers, USER_AGENT));
+    let audited = Audited::new(core, peer, &parts, &path);
     let counted = Counted::start(core, &info, &query, &parts.headers);
-    let mut response = match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body).await {
-        Ok(Answer::Shown(shown)) => match shown.reply.content {
-            Content::Connect(connection) => connect::open(*connection, &parts.headers, upgrade)
-                .unwrap_or_else(|rejection| respond::status(&rejection, &shown.warnings, pretty)),
-            _ => show::object(core, *shown, pretty),
-        },
-        Ok(Answer::Plain(response)) => response,
-        Err(refused) => {
-            let mut response = respond::status(&refused.rejection, &refused.warnings, pretty);
-            if refused.by_filter {
-                respond::no_sniff(&mut response);
+    let mut response =
+        match answer(core, peer, &parts.method, &parts.headers, &path, &info, query, body, &audited).await {
+            Ok(Answer::Shown(shown)) => match shown.reply.content {
+                Content::Connect(connection) => connect::open(*connection, &parts.headers, upgrade)
+                    .unwrap_or_else(|rejection| respond::status(&rejection, &shown.warnings, pretty)),
+                _ => show::object(core, *shown, pretty),
+            },
+            Ok(Answer::Plain(response)) => response,
+            Err(refused) => {
+                let mut response = respond::status(&refused.rejection, &refused.warnings, pretty);
+                if refused.by_filter {
+                    respond::no_sniff(&mut response);
+                }
+                response
             }
-            response
-        }
-    };
-    show::common_headers(core, &mut response);
-    let mut response = counted.end(&info, &path, response);
+        };
+    show::common_headers(&audited.id, &mut response);
+    let response = counted.end(&info, &path, response);
+    let mut response = audited.end(&info, response).await;
     if head {
         *response.body_mut() = respond::empty();
     }
@@ -113,16 +120,33 @@ async fn answer<B>(
     info: &RequestInfo,
     query: Query,
     body: B,
+    audited: &Audited,
 ) -> Result<Answer, Refused>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let deadline = Instant::now() + timeout(&query)?;
-    let user = authenticate::user(core, peer.identity.as_deref(), header(headers, AUTHORIZATION))?;
+    let user = match authenticate::user(core, peer.identity.as_deref(), header(headers, AUTHORIZATION)) {
+        Ok(user) => user,
+        Err(rejection) => {
+            audited.unauthenticated(info);
+            return Err(rejection.into());
+        }
+    };
+    audited.begin(info, &user);
     let by_filter = |rejection| Refused { rejection, warnings: Vec::new(), by_filter: true };
     let user = authenticate::impersonated(core, user, headers).map_err(by_filter)?;
-    authorize::check(core, &user, info, path).map_err(by_filter)?;
+    if headers.contains_key("impersonate-user") {
+        audited.impersonated(&user);
+    }
+    match authorize::check(core, &user, info, path) {
+        Ok(reason) => audited.authorized("allow", &reason),
+        Err(rejection) => {
+            audited.authorized("forbid", "");
+            return Err(by_filter(rejection));
+        }
+    }
     if !info.is_resource {
         return Ok(Answer::Plain(discovery::serve(core, method, path, &query, headers)));
     }
@@ -141,6 +165,7 @@ where
             user,
             deadline,
             labels_of_template: false,
+            audit: audited.record(),
         },
         None => return Ok(Answer::Plain(respond::page_not_found())),
     };

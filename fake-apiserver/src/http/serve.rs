@@ -63,6 +63,7 @@ impl Listener {
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, core: Shared) {
     let _ = stream.set_nodelay(true);
+    let address = stream.peer_addr().ok().map(|address| address.ip());
     let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
@@ -70,7 +71,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, core: Shared) {
     };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let identity = certificate.and_then(|certificate| core.authority.identify(certificate));
-    let peer = Peer { identity };
+    let peer = Peer { identity, address };
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (core, peer) = (core.clone(), peer.clone());
         async move { Ok::<_, Infallible>(handle(&core, &peer, request).await) }

@@ -34,9 +34,9 @@ pub(crate) struct Shown {
 }
 
 /// What every answer carries.
-pub(crate) fn common_headers(core: &Shared, response: &mut Response<Body>) {
+pub(crate) fn common_headers(id: &str, response: &mut Response<Body>) {
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&core.random.uid()) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(HeaderName::from_static("audit-id"), id);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));

@@ -1,15 +1,19 @@
 //! The way of one write through admission, and its trace.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::call::{Call, Reply};
 use crate::admission::{Attributes, GroupVersionKind, GroupVersionResource, Operation, Rejection};
+use crate::audit::Record;
 use crate::core::Shared;
 use crate::trace::Request;
 
 /// One request as admission sees it.
 pub(crate) struct Admission {
     pub(crate) attributes: Attributes,
+    audit: Option<Arc<Record>>,
 }
 
 impl Admission {
@@ -29,7 +33,8 @@ impl Admission {
         attributes.dry_run = call.dry_run();
         attributes.user = call.user.clone();
         attributes.deadline = Some(call.deadline);
-        Admission { attributes }
+        attributes.audit_patches = call.audit.as_ref().is_some_and(|record| record.wants_request());
+        Admission { attributes, audit: call.audit.clone() }
     }
 
     /// Mutating plugins, policies and webhooks.
@@ -60,6 +65,9 @@ impl Admission {
     /// Keeps the trace.
     pub(crate) fn record(&mut self, core: &Shared, refusal: Option<&Rejection>) {
         let attributes = &mut self.attributes;
+        if let Some(record) = &self.audit {
+            record.annotate_all(&attributes.audit);
+        }
         let mut resource = attributes.resource.group_resource();
         if !attributes.subresource.is_empty() {
             resource = format!("{resource}/{}", attributes.subresource);

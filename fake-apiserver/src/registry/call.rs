@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Resource, Subresource};
 use crate::admission::{Rejection, UserInfo};
+use crate::audit::Record;
 use crate::request::query::Query;
 use crate::store::Object;
 
@@ -29,12 +30,30 @@ pub(crate) struct Call {
     pub(crate) labels_of_template: bool,
     /// Texts for `Warning` headers, in order.
     pub(crate) warnings: Vec<String>,
+    /// The request in the audit log, if it is audited.
+    pub(crate) audit: Option<Arc<Record>>,
 }
 
 impl Call {
     /// Whether nothing is to be stored.
     pub(crate) fn dry_run(&self) -> bool {
         self.query.all("dryRun").any(|value| value == "All")
+    }
+
+    /// Tells the audit log which object was sent.
+    pub(crate) fn audit_object(&self, object: &Value) {
+        if let Some(record) = &self.audit {
+            record.request_object(object, false);
+        }
+    }
+
+    /// Tells the audit log which patch was sent.
+    pub(crate) fn audit_patch(&self) {
+        if let Some(record) = &self.audit
+            && let Ok(patch) = apimachinery::yaml::parse(&String::from_utf8_lossy(&self.body))
+        {
+            record.request_object(&patch, true);
+        }
     }
 
     /// A 404 for the object that was named.

@@ -28,6 +28,7 @@ pub(crate) fn options(core: &Shared, call: &mut Call) -> Result<Value, Rejection
     if !call.body.is_empty() {
         let body = call.body.clone();
         let parsed = seam::decode_options(core, call, &body)?;
+        call.audit_object(&parsed);
         if let Value::Object(fields) = parsed {
             options = fields;
         }

@@ -41,6 +41,7 @@ fn call(
         deadline: Instant::now() + PATIENCE,
         labels_of_template: false,
         warnings: Vec::new(),
+        audit: None,
     }
 }
 

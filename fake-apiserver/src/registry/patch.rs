@@ -33,6 +33,7 @@ pub(crate) async fn patch(core: &Shared, call: &mut Call) -> Result<Reply, Rejec
         let refusal = Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
         return Err(refusal.with_details(serde_json::Map::new()));
     }
+    call.audit_patch();
     let options = meta::options_of(call, "UpdateOptions", "PatchOptions")?;
     seam::check_patch_options(call, media == APPLY)?;
     match core.store.get(&call.resource.table, &call.namespace, &call.name) {

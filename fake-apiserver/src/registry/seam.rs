@@ -56,6 +56,7 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Re
     let labelled = has_labels(&object);
     default(core, gvk, &mut object);
     call.labels_of_template = !labelled && has_labels(&object);
+    call.audit_object(&object);
     if call.resource.is_custom() && call.subresource.as_ref().is_none_or(|subresource| !subresource.foreign) {
         super::structural::fit(call, &mut object)?;
     }

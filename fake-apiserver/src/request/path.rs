@@ -72,6 +72,23 @@ impl RequestInfo {
         }
         info
     }
+
+    /// The path of a request for a resource.
+    pub(crate) fn to_path(&self) -> String {
+        let mut path = match &*self.group {
+            "" => format!("/api/{}", self.version),
+            group => format!("/apis/{group}/{}", self.version),
+        };
+        if !self.namespace.is_empty() && self.resource != "namespaces" {
+            path = format!("{path}/namespaces/{}", self.namespace);
+        }
+        for part in [&self.resource, &self.name, &self.subresource] {
+            if !part.is_empty() {
+                path = format!("{path}/{part}");
+            }
+        }
+        path
+    }
 }
 
 fn method_verb(method: &http::Method) -> &'static str {

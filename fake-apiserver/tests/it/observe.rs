@@ -72,3 +72,263 @@ async fn webhooks_requests_and_watches_are_counted_by_the_real_names() {
     cluster.request(Method::GET, "/apis/nobody.example.com/v1/things", None).await;
     assert_eq!(requests(&cluster.metrics()), requests(&text), "what nobody serves makes no series");
 }
+
+mod audit {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use fake_apiserver::{AuditLevel, AuditPolicy, Authorization, FakeApiserver};
+    use http::{Method, Request};
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    use super::webhook::Webhook;
+
+    /// Events of a real audit log: level RequestResponse, pods through a mutating webhook: a dry run, and
+    /// one by impersonation that is not valid.
+    const RECORDED: &str = include_str!("../data/audit-sample.jsonl");
+
+    /// A log that a test can read while it is written.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What differs from run to run, or belongs to whoever sent the recorded request.
+    fn comparable(mut event: Value) -> Value {
+        for key in ["auditID", "requestReceivedTimestamp", "stageTimestamp", "user"] {
+            assert!(event[key].is_string() || event[key].is_object(), "{key}");
+            event[key] = Value::Null;
+        }
+        if let Some(user) = event.get_mut("impersonatedUser").and_then(Value::as_object_mut) {
+            user.remove("uid");
+        }
+        let Some(object) = event.get_mut("responseObject").filter(|object| object["kind"] != "Status") else {
+            return event;
+        };
+        let metadata = object["metadata"].as_object_mut().unwrap();
+        for key in ["uid", "creationTimestamp", "managedFields"] {
+            assert!(metadata.remove(key).is_some(), "{key}");
+        }
+        // A dry run has none.
+        metadata.remove("resourceVersion");
+        if let Some(prefix) = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned) {
+            metadata.insert("name".to_owned(), format!("{prefix}12345").into());
+        }
+        // The token's volume has a name of its own in each pod.
+        let text = object.to_string();
+        if let Some(at) = text.find("\"kube-api-access-") {
+            let name = text[at..].split('"').nth(1).unwrap().to_owned();
+            *object = serde_json::from_str(&text.replace(&name, "kube-api-access-12345")).unwrap();
+        }
+        event
+    }
+
+    #[tokio::test]
+    async fn events_are_field_for_field_what_a_real_apiserver_wrote() {
+        for line in RECORDED.lines() {
+            let recorded: Value = serde_json::from_str(line).unwrap();
+            // As text: the order of its keys is the webhook's.
+            let patch: BTreeMap<String, Box<RawValue>> = serde_json::from_str(
+                recorded["annotations"]["patch.webhook.admission.k8s.io/round_0_index_0"].as_str().unwrap(),
+            )
+            .unwrap();
+            let patch = patch["patch"].get().to_owned();
+            let annotation = recorded["annotations"]["a.capture.example.com/injected"].clone();
+            let webhook = Webhook::start(move |review| {
+                json!({
+                    "uid": review["request"]["uid"], "allowed": true, "patchType": "JSONPatch",
+                    "patch": super::webhook::base64(&patch),
+                    "auditAnnotations": {"injected": annotation},
+                })
+            })
+            .await;
+            let log = Shared::default();
+            let cluster = FakeApiserver::builder()
+                .controllers(false)
+                .namespace("monitoring", [])
+                .object(webhook.configuration("capture", "a.capture.example.com", "pods"))
+                // As in the recorded cluster; it makes the second pod invalid.
+                .namespace("data", [])
+                .object(json!({
+                    "apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits", "namespace": "data"},
+                    "spec": {"limits": [{"type": "Container", "default": {"cpu": "500m"}}]},
+                }))
+                .audit_policy(AuditPolicy::parse("{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: RequestResponse, verbs: [create], resources: [{group: '', resources: [pods]}]}]}").unwrap())
+                .audit_log(log.clone())
+                .start()
+                .await
+                .unwrap();
+            let mut request = Request::post(recorded["requestURI"].as_str().unwrap())
+                .header("content-type", "application/json")
+                .header("user-agent", recorded["userAgent"].as_str().unwrap());
+            if let Some(user) = recorded["impersonatedUser"]["username"].as_str() {
+                request = request.header("impersonate-user", user);
+                for group in recorded["impersonatedUser"]["groups"].as_array().unwrap() {
+                    request = request.header("impersonate-group", group.as_str().unwrap());
+                }
+            }
+            let body = recorded["requestObject"].to_string().into_bytes();
+            let status = cluster.exchange(request.body(body).unwrap()).await.status;
+            assert_eq!(recorded["responseStatus"]["code"], status);
+            let [event] = cluster.audit().try_into().expect("one event");
+            let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), event);
+            assert_eq!(comparable(event), comparable(recorded));
+            // The order of the fields is the real one as well.
+            let order = |text: &str| -> Vec<usize> {
+                let keys = [
+                    "\"kind\":\"Event\"",
+                    "\"auditID\"",
+                    "\"requestURI\"",
+                    "\"sourceIPs\"",
+                    "\"objectRef\"",
+                    "\"responseStatus\"",
+                    "\"requestObject\"",
+                    "\"requestReceivedTimestamp\"",
+                ];
+                keys.iter().map(|key| text.find(key).unwrap()).collect()
+            };
+            assert!(order(line).is_sorted() && order(&written).is_sorted(), "{written}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_watches_and_strangers_are_in_the_log() {
+        let cluster = FakeApiserver::builder()
+            .controllers(false)
+            .authorization(Authorization::Rbac)
+            .audit_policy(AuditPolicy::at(AuditLevel::Metadata))
+            .start()
+            .await
+            .unwrap();
+        let send = |method: Method, path: &str, header: (&str, &str)| {
+            cluster.exchange(Request::builder().method(method).uri(path).header(header.0, header.1).body("").unwrap())
+        };
+        send(Method::GET, "/api/v1/namespaces/default/secrets", ("impersonate-user", "eve")).await;
+        send(Method::GET, "/api/v1/namespaces/default/pods/nope", ("x-forwarded-for", "10.1.2.3, bad")).await;
+        send(Method::GET, "/api/v1/pods?watch=1&timeoutSeconds=1", ("audit-id", "mine")).await;
+        send(Method::GET, "/version", ("authorization", "Bearer no.such.token")).await;
+        let events = cluster.audit();
+        let of = |path: &str| events.iter().find(|event| event["requestURI"] == path).unwrap();
+        let forbidden = of("/api/v1/namespaces/default/secrets");
+        assert_eq!(forbidden["annotations"]["authorization.k8s.io/decision"], "forbid");
+        assert_eq!(
+            (&forbidden["user"]["username"], &forbidden["impersonatedUser"]["username"]),
+            (&json!("admin"), &json!("eve"))
+        );
+        assert_eq!(forbidden["responseStatus"]["code"], 403);
+        let missing = of("/api/v1/namespaces/default/pods/nope");
+        assert_eq!(missing["sourceIPs"], json!(["10.1.2.3", "127.0.0.1"]));
+        assert_eq!(
+            missing["responseStatus"],
+            json!({
+                "metadata": {}, "status": "Failure", "message": "pods \"nope\" not found", "reason": "NotFound",
+                "details": {"name": "nope", "kind": "pods"}, "code": 404,
+            })
+        );
+        let watch: Vec<_> =
+            events.iter().filter(|event| event["auditID"] == "mine").map(|event| &event["stage"]).collect();
+        assert_eq!(watch, ["ResponseStarted", "ResponseComplete"]);
+        let stranger = of("/version");
+        assert_eq!((&stranger["stage"], &stranger["responseStatus"]["code"]), (&json!("ResponseStarted"), &json!(401)));
+    }
+}
+
+/// A webhook over TLS in this process, made of one function from a review to a response.
+mod webhook {
+    use std::sync::Arc;
+
+    use http_body_util::{BodyExt, Full};
+    use hyper::body::{Bytes, Incoming};
+    use hyper_util::rt::TokioIo;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+
+    pub(super) struct Webhook {
+        port: u16,
+        pem: String,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    impl Drop for Webhook {
+        fn drop(&mut self) {
+            self.task.abort();
+        }
+    }
+
+    pub(super) fn base64(text: &str) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(text)
+    }
+
+    impl Webhook {
+        pub(super) async fn start(answer: impl Fn(&Value) -> Value + Send + Sync + 'static) -> Webhook {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let names = vec!["127.0.0.1".to_owned()];
+            let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let tls = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(
+                    vec![certificate.der().clone()],
+                    PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+                )
+                .unwrap();
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let answer = Arc::new(answer);
+            let task = tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let (acceptor, answer) = (acceptor.clone(), answer.clone());
+                    tokio::spawn(async move {
+                        let Ok(stream) = acceptor.accept(stream).await else { return };
+                        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+                            let answer = answer.clone();
+                            async move {
+                                let body = request.into_body().collect().await?.to_bytes();
+                                let review: Value = serde_json::from_slice(&body).unwrap();
+                                let reply = json!({
+                                    "kind": "AdmissionReview", "apiVersion": review["apiVersion"],
+                                    "response": answer(&review),
+                                });
+                                Ok::<_, hyper::Error>(hyper::Response::new(Full::new(Bytes::from(reply.to_string()))))
+                            }
+                        });
+                        let _ = hyper::server::conn::http1::Builder::new()
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await;
+                    });
+                }
+            });
+            Webhook { port, pem: certificate.pem(), task }
+        }
+
+        /// A MutatingWebhookConfiguration for CREATE of a core resource.
+        pub(super) fn configuration(&self, name: &str, hook: &str, resource: &str) -> Value {
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+                "metadata": {"name": name},
+                "webhooks": [{
+                    "name": hook,
+                    "clientConfig": {"url": format!("https://127.0.0.1:{}/", self.port), "caBundle": base64(&self.pem)},
+                    "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}],
+                    "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                }],
+            })
+        }
+    }
+}

@@ -8,15 +8,14 @@ use super::super::golang::quote;
 use super::super::rejection::Rejection;
 
 mod baseline;
+mod checks;
+mod namespace;
+mod policy;
 mod restricted;
+#[cfg(test)]
+mod tests;
 
-/// A standard, from the loosest to the strictest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Privileged,
-    Baseline,
-    Restricted,
-}
+use policy::{Level, Policies, Standard};
 
 /// A check that failed: what is forbidden, and where.
 struct Violation {
@@ -24,105 +23,112 @@ struct Violation {
     detail: String,
 }
 
-/// Level and version of one mode, as the labels say; the text is `restricted:latest`.
-fn policy(namespace: &Value, mode: &str) -> (Level, String) {
-    let labels = &namespace["metadata"]["labels"];
-    let text = |key: String| labels[key.as_str()].as_str();
-    let name = text(format!("pod-security.kubernetes.io/{mode}"));
-    let version = text(format!("pod-security.kubernetes.io/{mode}-version")).unwrap_or("latest");
-    let level = match name {
-        Some("baseline") => Level::Baseline,
-        None | Some("privileged") => Level::Privileged,
-        // A level that does not exist is the strictest.
-        Some(_) => Level::Restricted,
+/// What is wrong, with details in brackets.
+fn details(found: &[Violation]) -> String {
+    let one = |violation: &Violation| match violation.detail.as_str() {
+        "" => violation.reason.to_owned(),
+        detail => format!("{} ({detail})", violation.reason),
     };
-    let word = match level {
-        Level::Privileged => "privileged",
-        Level::Baseline => "baseline",
-        Level::Restricted => "restricted",
-    };
-    (level, format!("{word}:{version}"))
+    found.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn violations(level: Level, object: &Value) -> Option<String> {
-    let mut found = Vec::new();
-    if level >= Level::Baseline {
-        baseline::check(object, level == Level::Restricted, &mut found);
-    }
-    if level >= Level::Restricted {
-        restricted::check(object, &mut found);
-    }
-    let texts: Vec<_> = found.iter().map(|violation| format!("{} ({})", violation.reason, violation.detail)).collect();
-    (!texts.is_empty()).then(|| texts.join(", "))
-}
+/// Subresources of pods that change nothing of what is checked.
+const IGNORED: [&str; 8] = ["exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"];
 
 pub(crate) fn validate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
-    let written = matches!(attributes.operation, Operation::Create | Operation::Update);
-    if !written || !attributes.subresource.is_empty() || attributes.namespace.is_empty() {
+    if !matches!(attributes.operation, Operation::Create | Operation::Update) {
         return Ok(());
     }
-    let Some(judgement) = judge(cluster, attributes) else { return Ok(()) };
-    if let Some(policy) = judgement.enforced {
-        attributes.annotate("pod-security.kubernetes.io/enforce-policy", &policy);
+    if attributes.is_for("", "namespaces") {
+        return namespace::validate(cluster, attributes);
     }
-    if let Some(text) = judgement.audit {
-        attributes.annotate("pod-security.kubernetes.io/audit-violations", &text);
+    let is_pod = attributes.resource.group.is_empty() && attributes.resource.resource == "pods";
+    let ignored = if is_pod { IGNORED.contains(&&*attributes.subresource) } else { !attributes.subresource.is_empty() };
+    if ignored || attributes.namespace.is_empty() || template(attributes).is_none() {
+        return Ok(());
     }
-    if let Some(why) = judgement.refusal {
+    let Some(namespace) = cluster.get("", "namespaces", "", &attributes.namespace) else { return Ok(()) };
+    let policies = Policies::of(&namespace["metadata"]["labels"]);
+    let modes = [&policies.enforce, &policies.audit, &policies.warn];
+    let strict = modes.iter().skip(usize::from(!is_pod)).any(|standard| standard.level > Level::Privileged);
+    if policies.errors.is_empty() && !strict {
+        if is_pod {
+            attributes.annotate("pod-security.kubernetes.io/enforce-policy", &policies.enforce.to_string());
+        }
+        return Ok(());
+    }
+    if is_pod && attributes.operation == Operation::Update && !is_significant(attributes) {
+        return Ok(());
+    }
+    let Some(pod) = template(attributes) else { return Ok(()) };
+    let check = |standard: &Standard| checks::evaluate(standard, pod);
+    let enforced = if is_pod { check(&policies.enforce) } else { Vec::new() };
+    let (audited, warned) = (check(&policies.audit), check(&policies.warn));
+    let would = |standard: &Standard, found: &[Violation]| {
+        format!("would violate PodSecurity {}: {}", quote(&standard.to_string()), details(found))
+    };
+    if !policies.errors.is_empty() {
+        let text = format!("Failed to parse policy: {}", policies.error_text());
+        attributes.annotate("pod-security.kubernetes.io/error", &text);
+    }
+    if is_pod {
+        attributes.annotate("pod-security.kubernetes.io/enforce-policy", &policies.enforce.to_string());
+    }
+    if !audited.is_empty() {
+        attributes.annotate("pod-security.kubernetes.io/audit-violations", &would(&policies.audit, &audited));
+    }
+    if !enforced.is_empty() {
+        let standard = quote(&policies.enforce.to_string());
+        let why = format!("violates PodSecurity {standard}: {}", details(&enforced));
         return Err(Rejection::forbidden("", "pods", &attributes.name, &why));
     }
-    if let Some(text) = judgement.warning {
-        attributes.warn(&text);
+    if !warned.is_empty() {
+        attributes.warn(&would(&policies.warn, &warned));
     }
     Ok(())
-}
-
-/// What the standards say of one object.
-struct Judgement {
-    /// The policy that is enforced, for pods.
-    enforced: Option<String>,
-    refusal: Option<String>,
-    audit: Option<String>,
-    warning: Option<String>,
-}
-
-fn judge(cluster: &dyn Cluster, attributes: &Attributes) -> Option<Judgement> {
-    let is_pod = attributes.is_for("", "pods");
-    let template = template(attributes)?;
-    if attributes.operation == Operation::Update
-        && is_pod
-        && attributes.old_object.as_ref().is_some_and(|old| old["spec"] == template["spec"])
-    {
-        return None;
-    }
-    let namespace = cluster.get("", "namespaces", "", &attributes.namespace)?;
-    let (enforce, audit, warn) =
-        (policy(&namespace, "enforce"), policy(&namespace, "audit"), policy(&namespace, "warn"));
-    let refusal = violations(enforce.0, template).filter(|_| is_pod);
-    let would = |policy: &(Level, String)| {
-        violations(policy.0, template).map(|text| format!("would violate PodSecurity {}: {text}", quote(&policy.1)))
-    };
-    Some(Judgement {
-        refusal: refusal.map(|text| format!("violates PodSecurity {}: {text}", quote(&enforce.1))),
-        audit: would(&audit),
-        warning: would(&warn),
-        enforced: is_pod.then_some(enforce.1),
-    })
 }
 
 /// The pod, or the pod template of a workload.
 fn template(attributes: &Attributes) -> Option<&Value> {
     let object = attributes.object.as_ref()?;
     let spec = &object["spec"];
-    match (attributes.resource.group.as_str(), attributes.resource.resource.as_str()) {
-        ("", "pods") => Some(object),
-        ("", "podtemplates") => Some(&object["template"]),
+    let template = match (attributes.resource.group.as_str(), attributes.resource.resource.as_str()) {
+        ("", "pods") => object,
+        ("", "podtemplates") => &object["template"],
         ("", "replicationcontrollers")
         | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets")
-        | ("batch", "jobs") => Some(&spec["template"]),
-        ("batch", "cronjobs") => Some(&spec["jobTemplate"]["spec"]["template"]),
-        _ => None,
+        | ("batch", "jobs") => &spec["template"],
+        ("batch", "cronjobs") => &spec["jobTemplate"]["spec"]["template"],
+        _ => return None,
+    };
+    template.is_object().then_some(template)
+}
+
+/// Whether an update changes something that a check looks at: images, the number of containers, seccomp annotations.
+fn is_significant(attributes: &Attributes) -> bool {
+    let (Some(new), Some(old)) = (&attributes.object, &attributes.old_object) else { return true };
+    let annotation = |of: &Value, key: &str| of["metadata"]["annotations"][key].clone();
+    let differs = |key: &str| annotation(new, key) != annotation(old, key);
+    if differs("seccomp.security.alpha.kubernetes.io/pod") {
+        return true;
     }
+    let changed = |new: &Value, old: &Value| {
+        let key =
+            format!("container.seccomp.security.alpha.kubernetes.io/{}", new["name"].as_str().unwrap_or_default());
+        new["image"] != old["image"] || differs(&key)
+    };
+    let list = |of: &Value, key: &str| of["spec"][key].as_array().cloned().unwrap_or_default();
+    for key in ["containers", "initContainers"] {
+        let (new, old) = (list(new, key), list(old, key));
+        if new.len() != old.len() || new.iter().zip(&old).any(|(new, old)| changed(new, old)) {
+            return true;
+        }
+    }
+    let before = list(old, "ephemeralContainers");
+    list(new, "ephemeralContainers").iter().any(|container| {
+        let same = before.iter().find(|other| other["name"] == container["name"]);
+        same.is_none_or(|old| changed(container, old))
+    })
 }
 
 /// All containers with their names: init containers first, as the checks visit them.
@@ -135,13 +141,29 @@ fn containers(object: &Value) -> Vec<(&str, &Value)> {
 
 /// `container "a"` or `containers "a", "b"`.
 fn named(names: &[&str]) -> String {
-    let plural = if names.len() == 1 { "" } else { "s" };
-    format!("container{plural} {}", join(names))
+    format!("container{} {}", plural(names.len()), join(names))
 }
 
-/// Quoted and separated by commas.
-fn join(texts: &[&str]) -> String {
-    texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ")
+/// The ending of a noun.
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// The ending of a verb.
+fn third_person(count: usize) -> &'static str {
+    if count == 1 { "s" } else { "" }
+}
+
+/// Each in double quotes as it is, separated by commas.
+fn join<T: AsRef<str>>(texts: &[T]) -> String {
+    texts.iter().map(|text| format!("\"{}\"", text.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// Sorted, each once.
+fn unique<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// The names of containers that a test finds fault with.
@@ -149,7 +171,14 @@ fn offenders(object: &Value, test: impl Fn(&Value) -> bool) -> Vec<&str> {
     containers(object).into_iter().filter(|(_, container)| test(container)).map(|(name, _)| name).collect()
 }
 
-/// Whether the pod is for Windows, which some checks leave alone.
-fn is_windows(object: &Value) -> bool {
-    object["spec"]["os"]["name"] == "windows"
+/// The pod itself and containers, as those who set something: `pod and container "a"`; none when nobody does.
+fn setters(pod: bool, containers: &[&str]) -> Option<String> {
+    let mut all = Vec::new();
+    if pod {
+        all.push("pod".to_owned());
+    }
+    if !containers.is_empty() {
+        all.push(named(containers));
+    }
+    (!all.is_empty()).then(|| all.join(" and "))
 }

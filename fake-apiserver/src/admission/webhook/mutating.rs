@@ -96,7 +96,7 @@ impl Round<'_> {
         self.hold(&invocation.kind)?;
         let uid = self.cluster.uid();
         let started = Instant::now();
-        let result = self.call(hook, &invocation, &uid).await;
+        let result = self.call(index, hook, &invocation, &uid).await;
         observe(self.cluster, self.attributes, hook, true, result.as_ref().err(), started.elapsed());
         let changed = matches!(result, Ok(Some(_)));
         self.annotate(index, hook, changed);
@@ -153,7 +153,13 @@ impl Round<'_> {
     }
 
     /// Calls the webhook and applies its patch; the patch when it changed the object.
-    async fn call(&mut self, hook: &Webhook, invocation: &Invocation, uid: &str) -> Result<Option<Value>, Failure> {
+    async fn call(
+        &mut self,
+        index: usize,
+        hook: &Webhook,
+        invocation: &Invocation,
+        uid: &str,
+    ) -> Result<Option<Value>, Failure> {
         let old = in_kind(self.attributes.old_object.as_deref(), &self.attributes.kind, &invocation.kind, self.cluster)
             .map_err(Failure::Rejected)?;
         let call = Call {
@@ -198,6 +204,7 @@ impl Round<'_> {
         let patched = patch.apply(object.clone()).map_err(|error| internal(&error.to_string()))?;
         let (kind, mut patched) = decode(self.cluster, &invocation.kind, patched).map_err(|error| internal(&error))?;
         let changed = patched != *object;
+        self.annotate_patch(index, hook, &verdict.patch);
         self.cluster.default(&kind, &mut patched);
         self.attributes.object = Some(patched);
         Ok(changed.then(|| patch.into_value()))
@@ -239,6 +246,21 @@ impl Round<'_> {
             Value::from(hook.name.as_str())
         );
         self.attributes.audit.insert(key, value);
+    }
+
+    /// The patch as the level Request of the audit log has it.
+    fn annotate_patch(&mut self, index: usize, hook: &Webhook, patch: &[u8]) {
+        if !self.attributes.audit_patches {
+            return;
+        }
+        let Some(patch) = golang::patch(patch) else { return };
+        let key = format!("patch.webhook.admission.k8s.io/round_{}_index_{index}", self.round());
+        let value = format!(
+            "{{\"configuration\":{},\"webhook\":{},\"patch\":{patch},\"patchType\":\"JSONPatch\"}}",
+            Value::from(hook.configuration.as_str()),
+            Value::from(hook.name.as_str())
+        );
+        self.attributes.audit.entry(key).or_insert(value);
     }
 
     fn trace(&mut self, hook: &Webhook, uid: &str, outcome: Outcome, started: Instant) {

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Violation, containers, is_windows, join, named, offenders};
+use super::baseline::{seccomp_1_19 as bad_seccomp, seccomp_profile};
+use super::{Violation, containers, join, named, offenders, plural, setters, third_person, unique};
 
-const VOLUMES: [&str; 9] = [
+/// Sources that may be used.
+const ALLOWED: [&str; 9] = [
     "configMap",
     "csi",
     "downwardAPI",
@@ -15,141 +17,132 @@ const VOLUMES: [&str; 9] = [
     "projected",
     "secret",
 ];
+/// Sources that may not; the first that is set names the volume's type.
+const FORBIDDEN: [&str; 21] = [
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "gitRepo",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "rbd",
+    "flexVolume",
+    "cinder",
+    "cephfs",
+    "flocker",
+    "fc",
+    "azureFile",
+    "vsphereVolume",
+    "quobyte",
+    "azureDisk",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "scaleIO",
+    "storageos",
+];
 
-pub(crate) fn check(object: &Value, found: &mut Vec<Violation>) {
-    let linux = !is_windows(object);
-    if linux {
-        let escalating =
-            offenders(object, |container| container["securityContext"]["allowPrivilegeEscalation"] != false);
-        if !escalating.is_empty() {
-            let detail = format!("{} must set securityContext.allowPrivilegeEscalation=false", named(&escalating));
-            found.push(Violation { reason: "allowPrivilegeEscalation != false", detail });
-        }
-        capabilities(object, found);
-    }
-    volumes(object, found);
-    run_as_non_root(object, found);
-    let root = |holder: &Value| holder["securityContext"]["runAsUser"] == 0;
-    let mut setters = Vec::new();
-    if root(&object["spec"]) {
-        setters.push("pod".to_owned());
-    }
-    let names = offenders(object, root);
-    if !names.is_empty() {
-        setters.push(named(&names));
-    }
-    if !setters.is_empty() {
-        let detail = format!("{} must not set runAsUser=0", setters.join(" and "));
-        found.push(Violation { reason: "runAsUser=0", detail });
-    }
-    if linux {
-        seccomp(object, found);
-    }
+/// Pods for Windows are left alone since 1.25.
+fn on_linux(pod: &Value, check: fn(&Value) -> Option<Violation>) -> Option<Violation> {
+    if pod["spec"]["os"]["name"] == "windows" { None } else { check(pod) }
 }
 
-fn capabilities(object: &Value, found: &mut Vec<Violation>) {
+/// Pods in a user namespace of their own may be root in it since 1.35.
+fn on_host_users(pod: &Value, check: fn(&Value) -> Option<Violation>) -> Option<Violation> {
+    if pod["spec"]["hostUsers"] == false { None } else { check(pod) }
+}
+
+pub(super) fn privilege_escalation_1_8(pod: &Value) -> Option<Violation> {
+    let names = offenders(pod, |container| container["securityContext"]["allowPrivilegeEscalation"] != false);
+    let detail = format!("{} must set securityContext.allowPrivilegeEscalation=false", named(&names));
+    (!names.is_empty()).then_some(Violation { reason: "allowPrivilegeEscalation != false", detail })
+}
+
+pub(super) fn privilege_escalation_1_25(pod: &Value) -> Option<Violation> {
+    on_linux(pod, privilege_escalation_1_8)
+}
+
+pub(super) fn capabilities_1_22(pod: &Value) -> Option<Violation> {
     let list = |container: &Value, key: &str| -> Vec<String> {
         let given = container["securityContext"]["capabilities"][key].as_array().into_iter().flatten();
         given.filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let keeping = offenders(object, |container| !list(container, "drop").iter().any(|dropped| dropped == "ALL"));
-    let adding: Vec<_> = containers(object)
-        .into_iter()
-        .filter(|(_, container)| list(container, "add").iter().any(|added| added != "NET_BIND_SERVICE"))
-        .collect();
+    let extra = |container: &Value| -> Vec<String> {
+        list(container, "add").into_iter().filter(|added| added != "NET_BIND_SERVICE").collect()
+    };
+    let keeping = offenders(pod, |container| !list(container, "drop").iter().any(|dropped| dropped == "ALL"));
+    let adding = offenders(pod, |container| !extra(container).is_empty());
     let mut details = Vec::new();
     if !keeping.is_empty() {
         details.push(format!("{} must set securityContext.capabilities.drop=[\"ALL\"]", named(&keeping)));
     }
     if !adding.is_empty() {
-        let names: Vec<_> = adding.iter().map(|(name, _)| *name).collect();
-        let mut extra: Vec<String> = adding.iter().flat_map(|(_, container)| list(container, "add")).collect();
-        extra.retain(|added| added != "NET_BIND_SERVICE");
-        extra.sort();
-        extra.dedup();
-        let extra: Vec<_> = extra.iter().map(String::as_str).collect();
-        let what = join(&extra);
-        details.push(format!("{} must not include {what} in securityContext.capabilities.add", named(&names)));
+        let all = unique(containers(pod).into_iter().flat_map(|(_, container)| extra(container)).collect());
+        let what = join(&all);
+        details.push(format!("{} must not include {what} in securityContext.capabilities.add", named(&adding)));
     }
-    if !details.is_empty() {
-        found.push(Violation { reason: "unrestricted capabilities", detail: details.join("; ") });
-    }
+    (!details.is_empty()).then(|| Violation { reason: "unrestricted capabilities", detail: details.join("; ") })
 }
 
-fn volumes(object: &Value, found: &mut Vec<Violation>) {
-    let mut names = Vec::new();
-    let mut kinds = Vec::new();
-    for volume in object["spec"]["volumes"].as_array().into_iter().flatten() {
-        let Some(fields) = volume.as_object() else { continue };
-        let kind = fields.keys().find(|key| *key != "name").map(String::as_str).unwrap_or_default();
-        if !kind.is_empty() && !VOLUMES.contains(&kind) {
-            names.push(volume["name"].as_str().unwrap_or_default());
-            kinds.push(kind);
-        }
-    }
-    if !names.is_empty() {
-        kinds.sort_unstable();
-        kinds.dedup();
-        let (many_names, many_kinds) = (plural(names.len()), plural(kinds.len()));
-        let verb = if names.len() == 1 { "uses" } else { "use" };
-        let detail =
-            format!("volume{many_names} {} {verb} restricted volume type{many_kinds} {}", join(&names), join(&kinds));
-        found.push(Violation { reason: "restricted volume types", detail });
-    }
+pub(super) fn capabilities_1_25(pod: &Value) -> Option<Violation> {
+    on_linux(pod, capabilities_1_22)
 }
 
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
+pub(super) fn volumes(pod: &Value) -> Option<Violation> {
+    let all = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let bad: Vec<&Value> = all.filter(|volume| ALLOWED.iter().all(|source| volume[*source].is_null())).collect();
+    if bad.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = bad.iter().map(|volume| volume["name"].as_str().unwrap_or_default()).collect();
+    let kind = |volume: &&Value| FORBIDDEN.into_iter().find(|source| !volume[*source].is_null()).unwrap_or("unknown");
+    let kinds = unique(bad.iter().map(kind).collect());
+    let (many, uses, of_kinds) = (plural(names.len()), third_person(names.len()), plural(kinds.len()));
+    let detail = format!("volume{many} {} use{uses} restricted volume type{of_kinds} {}", join(&names), join(&kinds));
+    Some(Violation { reason: "restricted volume types", detail })
 }
 
-fn run_as_non_root(object: &Value, found: &mut Vec<Violation>) {
-    let of_pod = &object["spec"]["securityContext"]["runAsNonRoot"];
-    let explicit = offenders(object, |container| container["securityContext"]["runAsNonRoot"] == false);
-    let implicit =
-        offenders(object, |container| container["securityContext"]["runAsNonRoot"].is_null() && *of_pod != true);
-    let mut setters = Vec::new();
-    if *of_pod == false {
-        setters.push("pod".to_owned());
-    }
-    if !explicit.is_empty() {
-        setters.push(named(&explicit));
-    }
-    let detail = if !setters.is_empty() {
-        format!("{} must not set securityContext.runAsNonRoot=false", setters.join(" and "))
-    } else if !implicit.is_empty() {
-        format!("pod or {} must set securityContext.runAsNonRoot=true", named(&implicit))
-    } else {
-        return;
+pub(super) fn non_root_1_0(pod: &Value) -> Option<Violation> {
+    let own = |holder: &Value| holder["securityContext"]["runAsNonRoot"].as_bool();
+    let of_pod = own(&pod["spec"]);
+    let explicit = offenders(pod, |container| own(container) == Some(false));
+    let implicit = offenders(pod, |container| own(container).is_none() && of_pod != Some(true));
+    let detail = match setters(of_pod == Some(false), &explicit) {
+        Some(who) => format!("{who} must not set securityContext.runAsNonRoot=false"),
+        None if implicit.is_empty() => return None,
+        None => format!("pod or {} must set securityContext.runAsNonRoot=true", named(&implicit)),
     };
-    found.push(Violation { reason: "runAsNonRoot != true", detail });
+    Some(Violation { reason: "runAsNonRoot != true", detail })
 }
 
-fn seccomp(object: &Value, found: &mut Vec<Violation>) {
-    let kind = |holder: &Value| holder["securityContext"]["seccompProfile"]["type"].as_str().map(str::to_owned);
-    let fine = |kind: &str| kind == "RuntimeDefault" || kind == "Localhost";
-    let of_pod = kind(&object["spec"]);
-    let mut setters = Vec::new();
-    let mut bad = Vec::new();
-    if let Some(kind) = of_pod.as_deref().filter(|kind| !fine(kind)) {
-        setters.push("pod".to_owned());
-        bad.push(kind.to_owned());
+pub(super) fn non_root_1_35(pod: &Value) -> Option<Violation> {
+    on_host_users(pod, non_root_1_0)
+}
+
+pub(super) fn user_1_23(pod: &Value) -> Option<Violation> {
+    let root = |holder: &Value| holder["securityContext"]["runAsUser"] == 0;
+    let who = setters(root(&pod["spec"]), &offenders(pod, root))?;
+    Some(Violation { reason: "runAsUser=0", detail: format!("{who} must not set runAsUser=0") })
+}
+
+pub(super) fn user_1_35(pod: &Value) -> Option<Violation> {
+    on_host_users(pod, user_1_23)
+}
+
+pub(super) fn seccomp_1_19(pod: &Value) -> Option<Violation> {
+    if let Some(violation) = bad_seccomp(pod) {
+        return Some(violation);
     }
-    let explicit = offenders(object, |container| kind(container).is_some_and(|kind| !fine(&kind)));
-    if !explicit.is_empty() {
-        setters.push(named(&explicit));
-        bad.push("Unconfined".to_owned());
+    if seccomp_profile(&pod["spec"]).0 {
+        return None;
     }
-    let implicit = offenders(object, |container| kind(container).is_none() && !of_pod.as_deref().is_some_and(fine));
-    let detail = if !setters.is_empty() {
-        bad.sort();
-        bad.dedup();
-        let bad: Vec<_> = bad.iter().map(String::as_str).collect();
-        format!("{} must not set securityContext.seccompProfile.type to {}", setters.join(" and "), join(&bad))
-    } else if !implicit.is_empty() {
-        let names = named(&implicit);
-        format!("pod or {names} must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\"")
-    } else {
-        return;
-    };
-    found.push(Violation { reason: "seccompProfile", detail });
+    let implicit = offenders(pod, |container| !seccomp_profile(container).0);
+    let names = named(&implicit);
+    let detail =
+        format!("pod or {names} must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\"");
+    (!implicit.is_empty()).then_some(Violation { reason: "seccompProfile", detail })
+}
+
+pub(super) fn seccomp_1_25(pod: &Value) -> Option<Violation> {
+    on_linux(pod, seccomp_1_19)
 }
