@@ -28,6 +28,7 @@ mod warnings;
 mod webhook;
 
 pub use attributes::{Attributes, GroupVersionKind, GroupVersionResource, Operation, UserInfo};
+pub(crate) use cel::{Budget, Program, Variables, from_json};
 pub use chain::Chain;
 pub use client::{Connection, Connector, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};

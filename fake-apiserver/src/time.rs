@@ -1,5 +1,7 @@
 //! Times as objects carry them.
 
+use std::time::Duration;
+
 use apimachinery::clock::Timestamp;
 
 /// Reads an RFC 3339 text.
@@ -16,4 +18,49 @@ pub(crate) fn seconds(time: Timestamp) -> i64 {
 /// The time so many seconds later.
 pub(crate) fn later(time: Timestamp, seconds: i64) -> Timestamp {
     Timestamp::from_unix_micros(time.unix_micros().saturating_add(seconds.saturating_mul(1_000_000)))
+}
+
+/// A duration as Go writes them: `1s`, `1m30s`, `500ms`.
+pub(crate) fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    if rest == "0" {
+        return Some(total);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        rest = &rest[letters..];
+        total = total.checked_add(Duration::try_from_secs_f64(number * unit).ok()?)?;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(go_duration("1.5s"), Some(Duration::from_millis(1500)));
+        assert_eq!(go_duration("500ms"), Some(Duration::from_millis(500)));
+        for bad in ["", "1", "s", "1x", "-1s"] {
+            assert_eq!(go_duration(bad), None, "{bad}");
+        }
+    }
 }

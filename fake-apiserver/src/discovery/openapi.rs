@@ -29,7 +29,8 @@ use crate::request::query::Query;
 use crate::respond::{self, Body};
 
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-const V2_PROTOBUF_OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// What the answer calls it: the other is no media type by the letter.
+const V2_PROTOBUF_SAID: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Answers below `/openapi`.
 pub(super) fn serve(kinds: &Arc<Kinds>, rest: &[&str], query: &Query, headers: &HeaderMap) -> Response<Body> {
@@ -92,8 +93,7 @@ fn chosen(accept: &str) -> Option<&'static str> {
     }
     media_types(accept).find_map(|wanted| match wanted {
         "*/*" | "application/*" | "application/json" => Some("application/json"),
-        V2_PROTOBUF => Some(V2_PROTOBUF),
-        V2_PROTOBUF_OLD => Some(V2_PROTOBUF_OLD),
+        V2_PROTOBUF | V2_PROTOBUF_SAID => Some(V2_PROTOBUF_SAID),
         _ => None,
     })
 }

@@ -28,6 +28,7 @@ use crate::request::path::RequestInfo;
 use crate::request::protobuf;
 use crate::request::query::{Query, decode};
 use crate::respond::{self, Body};
+use crate::time::go_duration;
 
 /// The largest body that is read: 3 MiB, as kube-apiserver's default.
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -269,36 +270,6 @@ fn timeout(query: &Query) -> Result<Duration, Rejection> {
     }
 }
 
-/// A duration as Go writes them: `1s`, `1m30s`, `500ms`.
-fn go_duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    if rest == "0" {
-        return Some(total);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
-        let unit = match &rest[..letters] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        rest = &rest[letters..];
-        total = total.checked_add(Duration::try_from_secs_f64(number * unit).ok()?)?;
-    }
-    Some(total)
-}
-
 async fn read_body<B>(body: B) -> Result<Bytes, Rejection>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -327,19 +298,4 @@ fn wants_pretty(query: &Query, user_agent: &str) -> bool {
 pub(crate) fn local_user(user: &str, groups: &[&str]) -> UserInfo {
     let groups = groups.iter().map(|&group| group.to_owned()).collect();
     UserInfo { username: user.to_owned(), groups, ..UserInfo::default() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_reads_them() {
-        assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
-        assert_eq!(go_duration("1.5s"), Some(Duration::from_millis(1500)));
-        assert_eq!(go_duration("500ms"), Some(Duration::from_millis(500)));
-        for bad in ["", "1", "s", "1x", "-1s"] {
-            assert_eq!(go_duration(bad), None, "{bad}");
-        }
-    }
 }

@@ -89,13 +89,15 @@ pub(crate) enum ErrorType {
     TooLong,
     /// `Too many: <value>`
     TooMany,
+    /// `Invalid value: <value>`, of another type than it should be.
+    TypeInvalid,
 }
 
 impl ErrorType {
     const fn text(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid => "Invalid value",
+            Self::Invalid | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Duplicate => "Duplicate value",
             Self::NotFound => "Not found",
@@ -115,6 +117,7 @@ impl ErrorType {
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 }

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::meta::text;
 use super::{Gvk, PrinterColumn, Resource, Subresource, Verb, qualified};
-use crate::core::Core;
+use crate::core::{Core, Shared};
+
+/// Where definitions are stored.
+pub(super) const TABLE: &str = "customresourcedefinitions.apiextensions.k8s.io";
+const API: &str = "apiextensions.k8s.io/v1";
+/// Keeps a definition until its objects are gone.
+const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// The defaults of a definition: names that it may leave out, no conversion.
 pub(super) fn default(definition: &mut Value) {
@@ -63,8 +69,28 @@ pub(super) fn establish(core: &Core, stored: &crate::store::Object) {
         "acceptedNames": definition["spec"]["names"],
         "storedVersions": stored_versions(&definition),
     });
+    let one =
+        || json!({".": {}, "f:lastTransitionTime": {}, "f:message": {}, "f:reason": {}, "f:status": {}, "f:type": {}});
+    let names: Map<String, Value> = definition["spec"]["names"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| (format!("f:{name}"), json!({})))
+        .collect();
+    let entry = json!({
+        "manager": "kube-apiserver", "operation": "Update", "apiVersion": API, "time": time, "fieldsType": "FieldsV1",
+        "subresource": "status",
+        "fieldsV1": {"f:status": {
+            "f:acceptedNames": names,
+            "f:conditions": {"k:{\"type\":\"Established\"}": one(), "k:{\"type\":\"NamesAccepted\"}": one()},
+        }},
+    });
+    match definition["metadata"]["managedFields"].as_array_mut() {
+        Some(entries) => entries.insert(0, entry),
+        None => definition["metadata"]["managedFields"] = json!([entry]),
+    }
     // Somebody who was faster has already written another state, which is served by then.
-    let _ = core.store.update("customresourcedefinitions.apiextensions.k8s.io", stored.revision(), definition);
+    let _ = core.store.update(TABLE, stored.revision(), definition);
 }
 
 fn versions(definition: &Value) -> impl Iterator<Item = &Value> {
@@ -128,6 +154,87 @@ fn deprecation(version: &Value, gvk: &Gvk) -> Option<String> {
     let own = version["deprecationWarning"].as_str().map(str::to_owned);
     (version["deprecated"] == true)
         .then(|| own.unwrap_or_else(|| format!("{} {} is deprecated", gvk.api_version(), gvk.kind)))
+}
+
+/// What the deletion of a definition writes into it: it waits for its objects.
+pub(super) fn mark_terminating(definition: &mut Value) {
+    let time = definition["metadata"]["deletionTimestamp"].clone();
+    let metadata = &mut definition["metadata"];
+    if let Some(fields) = metadata.as_object_mut() {
+        fields.remove("deletionGracePeriodSeconds");
+    }
+    match metadata["finalizers"].as_array_mut() {
+        Some(finalizers) if finalizers.iter().any(|one| one == FINALIZER) => {}
+        Some(finalizers) => finalizers.push(FINALIZER.into()),
+        None => metadata["finalizers"] = json!([FINALIZER]),
+    }
+    let condition = json!({
+        "type": "Terminating", "status": "True", "lastTransitionTime": time, "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    });
+    match definition["status"]["conditions"].as_array_mut() {
+        Some(conditions) => conditions.push(condition),
+        None => definition["status"]["conditions"] = json!([condition]),
+    }
+}
+
+/// Removes the objects of a definition that is being deleted, then its finalizer; objects with finalizers of their own are
+/// waited for.
+pub(super) fn clean_up(core: Shared, name: String) -> super::namespaces::Work {
+    Box::pin(async move {
+        let Some(stored) = core.store.get(TABLE, "", &name) else { return };
+        let waits = |definition: &Value| {
+            definition["metadata"]["finalizers"].as_array().is_some_and(|all| all.iter().any(|one| one == FINALIZER))
+        };
+        if !waits(stored.value()) {
+            return;
+        }
+        let spec = &stored.value()["spec"];
+        let table = qualified(text(spec, "group"), text(&spec["names"], "plural"));
+        let user = super::namespaces::controller(&core, "crd-cleanup");
+        let kinds = core.registry.kinds();
+        let Some(resource) = kinds.same_storage(&table).next().cloned() else {
+            return finish(&core, &name);
+        };
+        let mut changed = core.store.subscribe(&table);
+        loop {
+            let (objects, _) = core.store.list(&table, "");
+            if objects.is_empty() {
+                break;
+            }
+            for object in objects.iter().filter(|object| !object.metadata().contains_key("deletionTimestamp")) {
+                super::internal::delete(&core, user.clone(), &resource, object.namespace(), object.name()).await;
+            }
+            if !core.store.list(&table, "").0.is_empty() && changed.changed().await.is_err() {
+                return;
+            }
+        }
+        finish(&core, &name);
+    })
+}
+
+/// Takes the finalizer away; a definition that nobody else holds is removed.
+fn finish(core: &Core, name: &str) {
+    // Whoever writes in between makes the next turn.
+    while let Some(stored) = core.store.get(TABLE, "", name) {
+        let mut definition = stored.value().clone();
+        let rest: Vec<Value> = definition["metadata"]["finalizers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|one| *one != FINALIZER)
+            .cloned()
+            .collect();
+        let last = rest.is_empty();
+        definition["metadata"]["finalizers"] = rest.into();
+        let done = match last {
+            true => core.store.delete(TABLE, "", name, stored.revision()).map(|gone| stop_serving(core, gone.value())),
+            false => core.store.update(TABLE, stored.revision(), definition).map(|_| ()),
+        };
+        if !matches!(done, Err(crate::store::WriteError::Changed)) {
+            return;
+        }
+    }
 }
 
 /// Takes them out again.

@@ -73,7 +73,7 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
         if let Some(prefix) = generate.as_ref().filter(|_| attempt > 1) {
             object["metadata"]["name"] = format!("{prefix}{}", core.random.suffix(SUFFIX)).into();
         }
-        seam::validate_create(&call.resource, &object, &mut call.warnings)?;
+        seam::validate_create(core, &call.resource, &object, &mut call.warnings)?;
         admission.attributes.name = text(&object["metadata"], "name").to_owned();
         admission.attributes.object = Some(object);
         admission.validate(core).await?;

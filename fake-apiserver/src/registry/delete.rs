@@ -81,8 +81,8 @@ fn is_dry_run(options: &Value) -> bool {
 pub(crate) async fn delete(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let mut options = options(core, call)?;
     let stored = core.store.get(&call.resource.table, &call.namespace, &call.name).ok_or_else(|| call.not_found())?;
-    // A namespace is deleted as the one that was found (`controllers/namespace-deletion`).
-    if &*call.resource.table == "namespaces" && options["preconditions"]["uid"].is_null() {
+    // Some are deleted as the one that was found (`controllers/namespace-deletion`, `operations/custom-resource`).
+    if hooks::is_deleted_by_uid(&call.resource) && options["preconditions"]["uid"].is_null() {
         options["preconditions"]["uid"] = stored.meta("uid").into();
     }
     remove(core, call, stored, options, true).await
@@ -319,7 +319,9 @@ impl Plan {
             }
         }
         mark(core, &mut marked, grace.unwrap_or(0));
-        if let Some(generation) = marked["metadata"]["generation"].as_i64() {
+        if let Some(generation) = marked["metadata"]["generation"].as_i64()
+            && !hooks::waits_for_content(&call.resource, object)
+        {
             marked["metadata"]["generation"] = (generation + 1).into();
         }
         hooks::mark_terminating(&call.resource, &mut marked);

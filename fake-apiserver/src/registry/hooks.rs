@@ -71,12 +71,24 @@ pub(crate) fn is_graceful(resource: &Resource) -> bool {
 
 /// Namespaces stay until they are empty.
 pub(crate) fn waits_for_content(resource: &Resource, object: &Value) -> bool {
+    if &*resource.table == crds::TABLE {
+        // Once the clean-up has taken its finalizer away, nothing waits.
+        return object["metadata"]["deletionTimestamp"].is_null();
+    }
     &*resource.table == "namespaces"
         && object["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
 }
 
-/// What a deletion that does not remove yet changes besides the metadata.
+/// Kinds whose DELETE insists on the object that it found.
+pub(crate) fn is_deleted_by_uid(resource: &Resource) -> bool {
+    matches!(&*resource.table, "namespaces" | crds::TABLE)
+}
+
+/// What a deletion that does not remove yet changes besides the time.
 pub(crate) fn mark_terminating(resource: &Resource, object: &mut Value) {
+    if &*resource.table == crds::TABLE {
+        crds::mark_terminating(object);
+    }
     if &*resource.table == "namespaces" {
         object["status"]["phase"] = "Terminating".into();
         if let Some(metadata) = object["metadata"].as_object_mut() {
@@ -109,7 +121,7 @@ pub(crate) fn prepare_for_create(core: &Shared, call: &Call, object: &mut Value)
             }
             Ok(())
         }
-        "customresourcedefinitions.apiextensions.k8s.io" => {
+        crds::TABLE => {
             crds::prepare(object, None);
             Ok(())
         }
@@ -121,7 +133,7 @@ pub(crate) fn prepare_for_create(core: &Shared, call: &Call, object: &mut Value)
 pub(crate) fn prepare_for_update(core: &Shared, call: &Call, new: &mut Value, old: &Value) -> Result<(), Rejection> {
     match &*call.resource.table {
         "services" => services::keep(core, new, old),
-        "customresourcedefinitions.apiextensions.k8s.io" => {
+        crds::TABLE => {
             crds::prepare(new, Some(old));
             Ok(())
         }
@@ -140,7 +152,7 @@ pub(crate) async fn after_create(core: &Shared, call: &Call, stored: &Arc<Object
             };
             let _ = tokio::time::timeout(NAMESPACE_PATIENCE, populate).await;
         }
-        "customresourcedefinitions.apiextensions.k8s.io" => crds::establish(core, stored),
+        crds::TABLE => crds::establish(core, stored),
         _ => {}
     }
 }
@@ -151,14 +163,17 @@ pub(crate) fn after_update(core: &Shared, call: &Call, stored: &Arc<Object>) {
         "namespaces" if !core.has_controllers && stored.metadata().contains_key("deletionTimestamp") => {
             tokio::spawn(namespaces::empty(core.clone(), stored.name().to_owned()));
         }
-        "customresourcedefinitions.apiextensions.k8s.io" => crds::serve(core, stored.value()),
+        crds::TABLE if stored.metadata().contains_key("deletionTimestamp") => {
+            tokio::spawn(crds::clean_up(core.clone(), stored.name().to_owned()));
+        }
+        crds::TABLE => crds::serve(core, stored.value()),
         _ => {}
     }
 }
 
 /// What follows a removal.
 pub(crate) fn after_delete(core: &Shared, call: &Call, gone: &Arc<Object>) {
-    if &*call.resource.table == "customresourcedefinitions.apiextensions.k8s.io" {
+    if &*call.resource.table == crds::TABLE {
         crds::stop_serving(core, gone.value());
     }
     if call.resource.namespaced

@@ -170,8 +170,14 @@ fn keep_custom(subresource: &str, new: &mut Value, old: &Value) {
 }
 
 /// Refuses a new object that is not valid.
-pub(crate) fn validate_create(resource: &Resource, object: &Value, texts: &mut Vec<String>) -> Result<(), Rejection> {
+pub(crate) fn validate_create(
+    core: &Core,
+    resource: &Resource,
+    object: &Value,
+    texts: &mut Vec<String>,
+) -> Result<(), Rejection> {
     let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
+    errors.extend(super::structural::validate(core, resource, object, None));
     errors.extend(validate_webhooks(resource, object, None));
     refuse(resource, object, &errors)?;
     super::admit::merge(texts, warnings::warnings(target(&resource.gvk), object));
@@ -180,6 +186,7 @@ pub(crate) fn validate_create(resource: &Resource, object: &Value, texts: &mut V
 
 /// Refuses a change that is not valid.
 pub(crate) fn validate_update(
+    core: &Core,
     resource: &Resource,
     subresource: Option<&super::Subresource>,
     new: &Value,
@@ -188,6 +195,7 @@ pub(crate) fn validate_update(
 ) -> Result<(), Rejection> {
     let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
     let mut errors = validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource);
+    errors.extend(super::structural::validate(core, resource, new, Some(old)));
     errors.extend(validate_webhooks(resource, new, Some(old)));
     refuse(resource, new, &errors)?;
     super::admit::merge(texts, warnings::warnings(target(&resource.gvk), new));

@@ -1,11 +1,18 @@
-//! Structural schemas of custom resources: fields that they do not have are dropped, defaults are set.
+//! Structural schemas of custom resources: fields that they do not have are dropped, defaults are set, values are checked.
+
+mod compiled;
+mod rules;
+mod validate;
 
 use serde_json::Value;
 
+use super::Resource;
 use super::call::Call;
 use super::seam::field_validation;
 use crate::admission::Rejection;
+use crate::core::Core;
 use crate::objects::decode::FieldValidation;
+use crate::objects::field::{ErrorType, FieldError};
 
 /// Brings a custom resource into the shape of its schema; unknown fields warn or refuse as `fieldValidation` says.
 pub(super) fn fit(call: &mut Call, object: &mut Value) -> Result<(), Rejection> {
@@ -40,6 +47,26 @@ pub(super) fn fit(call: &mut Call, object: &mut Value) -> Result<(), Rejection> 
         }
         _ => Ok(()),
     }
+}
+
+/// What is wrong with a custom resource: first by its schema, then by the schema's rules.
+pub(super) fn validate(core: &Core, resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    const UNCHECKED: &str = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+    let Some(schema) = resource.structural.as_deref() else { return Vec::new() };
+    let mut errors = Vec::new();
+    validate::check(schema, new, "", &mut errors);
+    let blocks = |error: &FieldError| {
+        use ErrorType::{Duplicate, Required, TooLong, TooMany, TypeInvalid};
+        matches!(error.error_type, Required | TypeInvalid | TooLong | TooMany | Duplicate)
+    };
+    if errors.iter().any(blocks) {
+        if schema.to_string().contains("x-kubernetes-validations") {
+            errors.push(validate::error(ErrorType::Invalid, "<nil>", "null".to_owned(), UNCHECKED));
+        }
+        return errors;
+    }
+    rules::check(core, schema, new, old, &mut errors);
+    errors
 }
 
 /// Drops what the schema does not know; says where it was.

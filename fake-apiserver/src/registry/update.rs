@@ -133,7 +133,7 @@ async fn admit_and_write(
     keep_system_fields(&mut new, old);
     seam::prepare_for_update(&call.resource, call.subresource.as_ref(), &mut new, old);
     hooks::prepare_for_update(core, call, &mut new, old)?;
-    seam::validate_update(&call.resource, call.subresource.as_ref(), &new, old, &mut call.warnings)?;
+    seam::validate_update(core, &call.resource, call.subresource.as_ref(), &new, old, &mut call.warnings)?;
     admission.attributes.object = Some(new);
     admission.validate(core).await?;
     let new = admission.attributes.object.take().unwrap_or_default();

@@ -104,6 +104,8 @@ fn rename(value: &mut Value, model: &Model, resource: &Resource, prefix: &str) {
                 *value = json!({"group": &*gvk.group, "version": &*gvk.version, "kind": &*gvk.kind});
                 return;
             }
+            // Strategic merge needs types that custom resources do not have; clients look here before they send one.
+            fields.remove("application/strategic-merge-patch+json");
             for (field, value) in fields.iter_mut() {
                 match (field.as_str(), value.as_str()) {
                     ("operationId", Some(id)) => {

@@ -65,7 +65,7 @@ pub(crate) fn apply(
             conflicts.push((at, both));
         }
     }
-    if !force && !conflicts.is_empty() {
+    if !force && !conflicts.is_empty() && !was_applied_by_kubectl(shape, before, writer, &conflicts) {
         return Err(conflict(&managed, &conflicts));
     }
     for (at, taken) in &conflicts {
@@ -91,7 +91,45 @@ pub(crate) fn apply(
         fields: applied,
     });
     write(&mut merged, managed);
+    if writer.manager == KUBECTL && last_applied(&merged).is_some() {
+        remember(&mut merged, config);
+    }
     Ok(merged)
+}
+
+/// The manager of `kubectl apply --server-side`.
+const KUBECTL: &str = "kubectl";
+/// What `kubectl apply` of the older kind keeps its last configuration in.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+fn last_applied(object: &Value) -> Option<&str> {
+    sub(sub(object, "metadata"), "annotations").get(LAST_APPLIED).and_then(Value::as_str)
+}
+
+/// kubectl does not conflict with itself: what it had applied on the client's side it may take over (`kubectl/apply`).
+fn was_applied_by_kubectl(shape: Shape<'_>, live: &Value, writer: &Writer<'_>, conflicts: &[(usize, Set)]) -> bool {
+    if writer.manager != KUBECTL {
+        return false;
+    }
+    let Some(last) = last_applied(live).and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return false };
+    let mut own = Set::default();
+    fields(shape, &last, &mut own, true);
+    conflicts.iter().all(|(_, taken)| {
+        let mut others = taken.clone();
+        others.subtract(&own);
+        others.is_empty()
+    })
+}
+
+/// Keeps the annotation of the older kind in step, so that either kind of apply can follow.
+fn remember(merged: &mut Value, config: &Value) {
+    let mut config = config.clone();
+    if let Some(notes) = config.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        notes.remove(LAST_APPLIED);
+    }
+    if let Some(notes) = merged.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        notes.insert(LAST_APPLIED.to_owned(), format!("{config}\n").into());
+    }
 }
 
 fn untyped(target: Target<'_>, config: &Value, problems: &[String]) -> Value {
