@@ -113,10 +113,11 @@ impl Entry {
     }
 }
 
-/// Splits an answer around the uid that it echoes. An answer that echoes no uid, or another one, is not kept.
+/// Splits an answer around the uid that it echoes. An answer that echoes no uid, or another one, is not kept; nor is one
+/// to a body that could not be decoded: it names a column, which what was cut out shifts.
 fn split_at_uid(reviewed: &Reviewed, uid: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     const MEMBER: &[u8] = b"\"uid\":\"";
-    if reviewed.outcome.uid() != uid {
+    if reviewed.outcome.undecodable() || reviewed.outcome.uid() != uid {
         return None;
     }
     // Nothing that a user writes stands before the response's first member.

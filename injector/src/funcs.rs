@@ -4,6 +4,7 @@
 //! `contains`, `env`, `omit`). Older releases had fewer of them under the same names and meanings, so the union serves every era.
 //! Functions that need chance, a clock, the network or keys are left out; [`left_out`] says why.
 
+mod budget;
 mod builtin;
 mod collections;
 mod encoding;
@@ -16,6 +17,8 @@ mod text;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+pub use budget::Budget;
+
 use crate::value::Value;
 
 /// What functions may know beside their arguments.
@@ -25,6 +28,8 @@ pub struct Context<'c> {
     pub environment: &'c BTreeMap<String, String>,
     /// Renders a template text over the same data, for `render` of Istio 1.3 to 1.8.
     pub render: Option<&'c dyn Fn(&str) -> String>,
+    /// What all templates of one pod may cost together.
+    pub budget: &'c Budget,
 }
 
 impl std::fmt::Debug for Context<'_> {

@@ -48,6 +48,11 @@ impl Outcome {
         matches!(self.verdict, Verdict::Denied | Verdict::Undecodable)
     }
 
+    /// Whether the body, or the object in it, was not JSON of the right form.
+    pub(crate) fn undecodable(&self) -> bool {
+        self.verdict == Verdict::Undecodable
+    }
+
     /// The review's uid; empty if it could not be read.
     pub fn uid(&self) -> &str {
         &self.uid

@@ -41,7 +41,11 @@ impl Injector {
         };
         let mut object: Value = match serde_json::from_str(raw.get()) {
             Ok(object) => object,
-            Err(e) => return denied(String::new(), format!("the object is not JSON: {e}")),
+            Err(e) => {
+                let message = format!("the object is not JSON: {e}");
+                let response = Response::deny(uid.clone(), message.clone());
+                return answer(&response, Verdict::Undecodable, String::new(), message);
+            }
         };
         // No template sees them: kept answers are shared by pods that differ in their times.
         if let Some(Value::Object(metadata)) = object.get_mut("metadata") {

@@ -36,6 +36,23 @@ fn undecodable() -> Reviewed {
     Reviewed { body: b"undecodable".to_vec(), outcome: Outcome::for_tests("") }
 }
 
+/// What cannot be read is answered with the column, which moves with what the key leaves out.
+#[test]
+fn an_answer_that_names_a_column_is_not_kept() {
+    let injector = crate::Injector::load(crate::boxed::MODERN.settings()).unwrap();
+    let broken = |uid: &str| format!(r#"{{"kind": "AdmissionReview", "request": {{"uid": "{uid}"}}, "a"}}"#);
+    let number = |time: &str| {
+        format!(
+            r#"{{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {{"uid": "u", "namespace": "n",
+            "operation": "CREATE", "object": {{"metadata": {{"managedFields": [{{"time": "{time}"}}], "a": 1e999}}}}}}}}"#
+        )
+    };
+    for body in [broken(""), broken("u"), broken("longer"), number(""), number("now"), number("then")] {
+        let (kept, computed) = (injector.review(body.as_bytes(), "/"), injector.review_uncached(body.as_bytes(), "/"));
+        assert_eq!(kept.body, computed.body);
+    }
+}
+
 #[test]
 fn pods_of_one_owner_share_an_answer() {
     let cache = Cache::default();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use apimachinery::yaml;
 use serde_json::Value as Json;
 
+use super::budget::fits;
 use super::encoding::{escape_html, go_duration, go_json, without_nulls};
 use super::{Context, Function, MANY, any, empty, int, list, map, otel, string, strval};
 use crate::mesh;
@@ -50,7 +51,9 @@ pub(super) static TABLE: &[Function] = &[
     Function::new("toYaml", 1, 1, |_, a| Ok(Value::owned(to_yaml(&any(a, 0).to_json())))),
     Function::new("indent", 2, 2, |_, a| {
         let n = usize::try_from(int(a, 0)?).map_err(|_| "negative indentation")?.min(1000);
-        Ok(Value::owned(string(a, 1)?.replace('\n', &format!("\n{}", " ".repeat(n)))))
+        let text = string(a, 1)?;
+        fits(text.matches('\n').count() * n + text.len())?;
+        Ok(Value::owned(text.replace('\n', &format!("\n{}", " ".repeat(n)))))
     }),
     Function::new("directory", 1, 1, |_, a| {
         let path = string(a, 0)?;

@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Context, find, left_out, names};
+use super::{Budget, Context, find, left_out, names};
 use crate::template::{Template, Value};
 
 fn eval(text: &str) -> String {
     let template =
         Template::parse("t", &format!("{{{{ {text} }}}}"), ("{{", "}}")).unwrap_or_else(|e| panic!("{text}: {e}"));
     let environment = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
-    let context = Context { environment: &environment, render: None };
+    let context = Context { environment: &environment, render: None, budget: &Budget::default() };
     let values = json!({ "a": { "x": 1, "y": null, "z": [] }, "s": "text" });
     let data = Value::fields(vec![("Values", Value::free(&values))]);
     template.render(&data, &context).unwrap_or_else(|e| panic!("{text}: {e}"))

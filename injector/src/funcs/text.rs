@@ -1,7 +1,6 @@
 //! Sprig's text functions.
 
-use regex::Regex;
-
+use super::budget::fits;
 use super::{Context, Function, MANY, any, int, string, strval};
 use crate::value::Value;
 use crate::value::format::quote;
@@ -65,16 +64,21 @@ pub(super) static TABLE: &[Function] = &[
     Function::new("abbrevboth", 3, 3, |_, a| Ok(Value::owned(abbreviate(int(a, 0)?, int(a, 1)?, string(a, 2)?)))),
     Function::new("repeat", 2, 2, |_, a| {
         let (n, s) = (usize::try_from(int(a, 0)?).map_err(|_| "negative count")?, string(a, 1)?);
-        if n.saturating_mul(s.len()) > crate::value::MAX_OUTPUT {
-            return Err("the result is too long".to_owned());
-        }
+        fits(n.saturating_mul(s.len()))?;
         Ok(Value::owned(s.repeat(n)))
     }),
-    Function::new("replace", 3, 3, |_, a| Ok(Value::owned(string(a, 2)?.replace(string(a, 0)?, string(a, 1)?)))),
+    Function::new("replace", 3, 3, |_, a| {
+        let (old, new, text) = (string(a, 0)?, string(a, 1)?, string(a, 2)?);
+        fits(text.matches(old).count().saturating_mul(new.len()).saturating_add(text.len()))?;
+        Ok(Value::owned(text.replace(old, new)))
+    }),
     Function::new("plural", 3, 3, |_, a| Ok(any(a, usize::from(any(a, 2).as_count() != Some(1))))),
     Function::new("wrap", 2, 2, |_, a| Ok(Value::owned(wrap(int(a, 0)?, "\n", string(a, 1)?)))),
-    Function::new("wrapWith", 3, 3, |_, a| Ok(Value::owned(wrap(int(a, 0)?, string(a, 1)?, string(a, 2)?)))),
-    Function::new("indent", 2, 2, |_, a| Ok(Value::owned(indent(int(a, 0)?, string(a, 1)?)?))),
+    Function::new("wrapWith", 3, 3, |_, a| {
+        let (width, new_line, text) = (int(a, 0)?, string(a, 1)?, string(a, 2)?);
+        fits((text.matches(' ').count() + 1).saturating_mul(new_line.len()).saturating_add(text.len()))?;
+        Ok(Value::owned(wrap(width, new_line, text)))
+    }),
     Function::new("nindent", 2, 2, |_, a| Ok(Value::owned("\n".to_owned() + &indent(int(a, 0)?, string(a, 1)?)?))),
     Function::new("quote", 0, MANY, |_, a| Ok(joined(a, |v| quote(&strval(v))))),
     Function::new("squote", 0, MANY, |_, a| Ok(joined(a, |v| format!("'{}'", strval(v))))),
@@ -83,7 +87,11 @@ pub(super) static TABLE: &[Function] = &[
     Function::new("toStrings", 1, 1, |_, a| {
         Ok(Value::list(strings(&any(a, 0)).into_iter().map(Value::owned).collect()))
     }),
-    Function::new("join", 2, 2, |_, a| Ok(Value::owned(strings(&any(a, 1)).join(string(a, 0)?)))),
+    Function::new("join", 2, 2, |_, a| {
+        let (separator, items) = (string(a, 0)?, strings(&any(a, 1)));
+        fits(items.len().saturating_mul(separator.len()).saturating_add(items.iter().map(String::len).sum()))?;
+        Ok(Value::owned(items.join(separator)))
+    }),
     Function::new("sortAlpha", 1, 1, |_, a| {
         let mut items = strings(&any(a, 0));
         items.sort_unstable();
@@ -221,6 +229,7 @@ fn wrap(width: i64, new_line: &str, s: &str) -> String {
 
 fn indent(n: i64, s: &str) -> Result<String, String> {
     let n = usize::try_from(n).map_err(|_| "negative indentation")?.min(1000);
+    fits((s.matches('\n').count() + 1) * n + s.len())?;
     let pad = " ".repeat(n);
     Ok(pad.clone() + &s.replace('\n', &format!("\n{pad}")))
 }
@@ -250,16 +259,12 @@ fn numbered<'a>(parts: Vec<String>) -> Value<'a> {
     Value::map(parts.into_iter().enumerate().map(|(i, p)| (format!("_{i}"), Value::owned(p))).collect())
 }
 
-fn compiled(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|e| format!("invalid expression: {e}"))
+fn regex_match<'a>(c: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
+    Ok(Value::Bool(c.budget.expression(string(a, 0)?)?.is_match(string(a, 1)?)))
 }
 
-fn regex_match<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
-    Ok(Value::Bool(compiled(string(a, 0)?)?.is_match(string(a, 1)?)))
-}
-
-fn regex_find<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
-    let re = compiled(string(a, 0)?)?;
+fn regex_find<'a>(c: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
+    let re = c.budget.expression(string(a, 0)?)?;
     Ok(Value::owned(re.find(string(a, 1)?).map_or("", |m| m.as_str())))
 }
 
@@ -268,24 +273,37 @@ fn limit(a: &[Value<'_>]) -> Result<usize, String> {
     Ok(usize::try_from(int(a, 2)?).unwrap_or(usize::MAX))
 }
 
-fn regex_find_all<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
-    let re = compiled(string(a, 0)?)?;
+fn regex_find_all<'a>(c: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
+    let re = c.budget.expression(string(a, 0)?)?;
     let found = re.find_iter(string(a, 1)?).take(limit(a)?);
     Ok(Value::list(found.map(|m| Value::owned(m.as_str())).collect()))
 }
 
-fn regex_replace<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
-    let re = compiled(string(a, 0)?)?;
-    Ok(Value::owned(re.replace_all(string(a, 1)?, string(a, 2)?)))
+fn regex_replace<'a>(c: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
+    let (re, text, replacement) = (c.budget.expression(string(a, 0)?)?, string(a, 1)?, string(a, 2)?);
+    let (mut out, mut at) = (String::new(), 0);
+    // Each `$` may stand for the whole match.
+    let signs = replacement.matches('$').count();
+    for found in re.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        out.push_str(text.get(at..whole.start()).unwrap_or_default());
+        fits(out.len().saturating_add(replacement.len()).saturating_add(signs.saturating_mul(whole.len())))?;
+        found.expand(replacement, &mut out);
+        at = whole.end();
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    Ok(Value::owned(out))
 }
 
-fn regex_replace_literal<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
-    let re = compiled(string(a, 0)?)?;
-    Ok(Value::owned(re.replace_all(string(a, 1)?, regex::NoExpand(string(a, 2)?))))
+fn regex_replace_literal<'a>(c: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
+    let (re, text, replacement) = (c.budget.expression(string(a, 0)?)?, string(a, 1)?, string(a, 2)?);
+    let found = re.find_iter(text).count();
+    fits(found.saturating_mul(replacement.len()).saturating_add(text.len()))?;
+    Ok(Value::owned(re.replace_all(text, regex::NoExpand(replacement))))
 }
 
-fn regex_split<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
-    let re = compiled(string(a, 0)?)?;
+fn regex_split<'a>(c: &Context<'_>, a: &[Value<'a>]) -> Result<Value<'a>, String> {
+    let re = c.budget.expression(string(a, 0)?)?;
     let parts: Vec<Value<'a>> = match limit(a)? {
         0 => Vec::new(),
         usize::MAX => re.split(string(a, 1)?).map(Value::owned).collect(),

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Generation, Legacy, annotations_of, list, shape};
 use crate::engine::{Error, Owner};
-use crate::funcs::Context;
+use crate::funcs::{Budget, Context};
 use crate::mesh::{canonical, lay_over};
 use crate::template::{self, Template};
 use crate::value::{Shape, Value};
@@ -62,7 +62,7 @@ pub(super) fn render(legacy: &Legacy, pod: &Json, workload: &Workload) -> Result
     };
     let proxy_config = &proxy_config(legacy, &pod)?;
     let dot = Dot { legacy, pod: &pod, workload, proxy_config, metadata: part("metadata")?, spec: part("spec")? };
-    Ok(dot.run(&legacy.template, NESTED)?)
+    Ok(dot.run(&legacy.template, NESTED, &Budget::default())?)
 }
 
 /// The mesh's ProxyConfig, and over it the pod's own of the annotation `proxy.istio.io/config` (1.7 and 1.8).
@@ -130,14 +130,14 @@ impl<'a> Dot<'a> {
         ])
     }
 
-    fn run(self, template: &Template, depth: usize) -> Result<String, template::Error> {
+    fn run(self, template: &Template, depth: usize, budget: &Budget) -> Result<String, template::Error> {
         // As in Istio, what cannot be rendered prints nothing.
         let nested = |text: &str| {
             let Some(depth) = depth.checked_sub(1) else { return String::new() };
             let Ok(template) = Template::parse("render", text, self.legacy.delimiters) else { return String::new() };
-            self.run(&template, depth).unwrap_or_default()
+            self.run(&template, depth, budget).unwrap_or_default()
         };
-        let context = Context { environment: &self.legacy.environment, render: Some(&nested) };
+        let context = Context { environment: &self.legacy.environment, render: Some(&nested), budget };
         // The dot is made anew for each template: it lives no longer than the template does.
         let dot = self.value();
         template.render(&dot, &context)

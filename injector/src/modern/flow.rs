@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Modern, path};
 use crate::data::{self, Ids, PROXY_CONFIG, TemplateData, image, owner};
 use crate::engine::{Error, Printed};
-use crate::funcs::Context;
+use crate::funcs::{Budget, Context};
 use crate::overlay;
 use crate::pod::{self, INIT, PROXY, VALIDATION};
 use crate::postprocess::{self, order};
@@ -183,7 +183,8 @@ impl Modern {
             compliance_policy: &self.environment.compliance_policy,
         };
         let root = data.root();
-        let context = Context { environment: &self.environment.variables, render: None };
+        let budget = Budget::default();
+        let context = Context { environment: &self.environment.variables, render: None, budget: &budget };
         let native = match pod::text(annotations, "sidecar.istio.io/nativeSidecar") {
             Some("true") => true,
             Some("false") => false,
@@ -202,6 +203,7 @@ impl Modern {
             if template_has("initContainers") && (native || !template_has("containers")) {
                 make_native(&mut target);
             }
+            forget_nulls(&target, &mut layer);
             keep_sources(&target, &mut layer, warnings);
             target = overlay::apply(template.name(), target, layer)?;
         }
@@ -223,6 +225,30 @@ fn metadata_in<'p>(pod: &'p Value, namespace: &str) -> Cow<'p, Value> {
         copy.insert("namespace".to_owned(), namespace.into());
     }
     Cow::Owned(Value::Object(copy))
+}
+
+/// A null in a template (`emptyDir:` without a value) deletes what a pod has there. In a container that the pod does not
+/// have, and in a volume, it means nothing: left in, it would delete on the second pass what the apiserver made of it.
+fn forget_nulls(target: &Value, layer: &mut Value) {
+    for key in ["volumes", "containers", "initContainers"] {
+        let there: std::collections::HashSet<&str> = pod::list(target, key).iter().map(pod::name).collect();
+        for item in pod::list_mut(layer, key).into_iter().flatten() {
+            if key == "volumes" || !there.contains(pod::name(item)) {
+                drop_nulls(item);
+            }
+        }
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 /// A volume of the pod that has an injected name keeps its source: with two sources an apiserver would refuse the pod.

@@ -1,12 +1,28 @@
 //! Executes a compiled template.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::Error;
 use super::compile::{Call, Command, Expr, Node, Path, Pipe, Program, Range, Target};
 use crate::funcs::{Body, Context};
 use crate::value::{MAX_OUTPUT, Value, format, truth};
 
-/// Steps (nodes visited and loop rounds) of one rendering; a render stays in the order of a second at most.
-const MAX_STEPS: usize = 4_000_000;
+/// Functions that walk all of a value without making something of its size.
+const WHOLE: &[&str] = &[
+    "atoi",
+    "deepEqual",
+    "duration",
+    "has",
+    "mustHas",
+    "mustUniq",
+    "mustWithout",
+    "printf",
+    "toDecimal",
+    "uniq",
+    "without",
+];
 
 /// Nested `{{template}}` calls.
 const MAX_CALLS: usize = 64;
@@ -32,10 +48,12 @@ pub(super) fn run<'a>(
         context,
         vars: vec![data.clone()],
         out: String::with_capacity(8192),
-        steps: 0,
+        changed: BTreeMap::new(),
         calls: 0,
     };
-    match machine.list(&program.body, data) {
+    let done = machine.list(&program.body, data);
+    machine.let_go();
+    match done {
         Ok(()) | Err(Stop::Break | Stop::Continue) => Ok(machine.out),
         Err(Stop::Fail(e)) => Err(*e),
     }
@@ -47,9 +65,12 @@ struct Machine<'a, 'c> {
     context: &'c Context<'c>,
     vars: Vec<Value<'a>>,
     out: String,
-    steps: usize,
+    /// Dictionaries that were changed in place, by where they are.
+    changed: BTreeMap<usize, Dictionary<'a>>,
     calls: usize,
 }
+
+type Dictionary<'a> = Rc<RefCell<BTreeMap<String, Value<'a>>>>;
 
 impl<'a> Machine<'a, '_> {
     fn fail<T>(&self, line: usize, message: impl Into<String>) -> Run<T> {
@@ -57,14 +78,33 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn step(&mut self, line: usize) -> Run<()> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return self.fail(line, "the template runs too long");
-        }
+        self.context.budget.step().or_else(|message| self.fail(line, message))?;
         if self.out.len() > MAX_OUTPUT {
             return self.fail(line, format!("the template prints more than {MAX_OUTPUT} bytes"));
         }
         Ok(())
+    }
+
+    fn weigh(&self, value: &Value<'_>, line: usize) -> Run<()> {
+        self.context.budget.weigh(value).or_else(|message| self.fail(line, message))
+    }
+
+    /// A function that returns a dictionary it was given may have put things into it: even itself, or so that it is the
+    /// first of a long chain. Such ones are remembered, to be taken apart at the end: a circle would never be freed.
+    fn note_changes(&mut self, args: &[Value<'a>], result: &Value<'a>) {
+        if let Value::Map(map) = result
+            && args.iter().any(|arg| matches!(arg, Value::Map(given) if Rc::ptr_eq(given, map)))
+        {
+            self.changed.entry(Rc::as_ptr(map).addr()).or_insert_with(|| Rc::clone(map));
+        }
+    }
+
+    /// Takes the dictionaries apart one by one; none is freed within another.
+    fn let_go(&mut self) {
+        for map in self.changed.values() {
+            let taken = std::mem::take(&mut *map.borrow_mut());
+            drop(taken);
+        }
     }
 
     fn list(&mut self, nodes: &'a [Node], dot: &Value<'a>) -> Run<()> {
@@ -78,6 +118,7 @@ impl<'a> Machine<'a, '_> {
                 self.step(pipe.line)?;
                 let value = self.pipe(pipe, dot)?;
                 if pipe.target == Target::Use {
+                    self.weigh(&value, pipe.line)?;
                     format::print(&mut self.out, &value);
                 }
             }
@@ -205,8 +246,19 @@ impl<'a> Machine<'a, '_> {
                         format!("wrong number of arguments for {}: want {want}, got {}", f.name, args.len()),
                     );
                 }
+                for arg in &args {
+                    self.weigh(arg, call.line)?;
+                }
+                if WHOLE.contains(&f.name) {
+                    let paid = args.iter().try_for_each(|arg| self.context.budget.weigh_whole(arg));
+                    paid.or_else(|message| self.fail(call.line, message))?;
+                }
                 match body(self.context, &args) {
-                    Ok(value) => value,
+                    Ok(value) => {
+                        self.note_changes(&args, &value);
+                        self.weigh(&value, call.line)?;
+                        value
+                    }
                     Err(message) => return self.fail(call.line, format!("{}: {message}", f.name)),
                 }
             }

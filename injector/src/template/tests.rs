@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Shape, Template, Value};
-use crate::funcs::Context;
+use crate::funcs::{Budget, Context};
 use crate::mesh::shape;
 
 fn render(text: &str, data: &Value<'_>) -> Result<String, String> {
     let environment = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
-    let context = Context { environment: &environment, render: None };
+    let context = Context { environment: &environment, render: None, budget: &Budget::default() };
     // A template outlives the data that it is rendered over; here for the whole test.
     let template = Box::leak(Box::new(Template::parse("t", text, ("{{", "}}")).map_err(|e| e.to_string())?));
     template.render(data, &context).map_err(|e| e.to_string())
@@ -103,11 +103,42 @@ fn output_and_loops_are_bounded() {
     assert!(render("{{ define `r` }}{{ template `r` . }}{{ end }}{{ template `r` . }}", &Value::Nil).is_err());
 }
 
+/// Each of these would take all memory, all time, or the end of the stack.
+#[test]
+fn values_are_bounded() {
+    for (text, says) in [
+        ("{{ $x := `aaaaaaaa` }}{{ range until 60 }}{{ $x = print $x $x }}{{ end }}", "longer than"),
+        ("{{ $x := list 1 }}{{ range until 60 }}{{ $x = concat $x $x }}{{ end }}", "too much"),
+        ("{{ $x := list 1 }}{{ range until 60 }}{{ $x = list $x $x }}{{ end }}{{ $x }}", "too much"),
+        ("{{ $x := list 1 }}{{ range until 100000 }}{{ $x = list $x }}{{ end }}", "64 deep"),
+        ("{{ $x := list }}{{ range until 100000 }}{{ $x = append $x 1 }}{{ end }}", "too much"),
+        ("{{ $d := dict }}{{ $_ := set $d `a` $d }}", "64 deep"),
+        ("{{ $d := dict }}{{ $_ := set $d `a` (list $d) }}", "64 deep"),
+        ("{{ $d := dict }}{{ $_ := merge $d (dict `a` (list $d)) }}", "64 deep"),
+        (
+            concat!(
+                "{{ $d := dict }}{{ $top := $d }}{{ range until 100000 }}{{ $n := dict }}{{ $_ := set $d `a` $n }}",
+                "{{ $d = $n }}{{ end }}{{ $top }}",
+            ),
+            "64 deep",
+        ),
+        ("{{ replace `a` (repeat 100000 `b`) (repeat 100000 `a`) }}", "longer than"),
+        ("{{ regexReplaceAll `a+` (repeat 100000 `a`) (repeat 100000 `$0`) }}", "longer than"),
+        ("{{ join (repeat 100000 `b`) (until 100000) }}", "longer than"),
+        ("{{ wrapWith 1 (repeat 100000 `b`) (repeat 100000 `a `) }}", "longer than"),
+        ("{{ nindent 1000 (repeat 100000 \"\\n\") }}", "longer than"),
+        ("{{ range until 1000 }}{{ regexMatch (printf `a{%d}` .) `b` }}{{ end }}", "too much"),
+    ] {
+        let Err(error) = render(text, &Value::Nil) else { panic!("{text}: no error") };
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
 #[test]
 fn delimiters_of_istio_1_0() {
     let template = Template::parse("old", "[[ if eq 1 1 -]] {{x}} [[ end ]]", ("[[", "]]")).unwrap();
     let environment = BTreeMap::new();
-    let context = Context { environment: &environment, render: None };
+    let context = Context { environment: &environment, render: None, budget: &Budget::default() };
     assert_eq!(template.render(&Value::Nil, &context).unwrap(), "{{x}} ");
 }
 

@@ -10,7 +10,10 @@
 
 mod cli;
 mod conformance;
+mod corpora;
 mod equal;
 mod properties;
+mod same_bytes;
 mod serve;
+mod settings;
 mod support;
