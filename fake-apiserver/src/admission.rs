@@ -33,6 +33,7 @@ pub use chain::Chain;
 pub use client::{Connection, Connector, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};
 pub(crate) use config_validation::validate as validate_configuration;
+pub(crate) use plugins::Choice as PluginChoice;
 pub use rejection::Rejection;
 pub use trace::{Entry, Outcome, Phase, Trace};
 pub use warnings::header_texts;

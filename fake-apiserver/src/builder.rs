@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::Error;
-use crate::admission::{Chain, Connector, UserInfo};
+use crate::admission::{Chain, Connector, PluginChoice, UserInfo};
 use crate::audit::{Audit, Policy};
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
 use crate::auth::{Authority, Identity, kubeconfig};
 use crate::controllers::{self, Controllers};
 use crate::core::{Core, Shared};
+use crate::fault::{Fault, Faults};
 use crate::http::{Listener, Peer, bind, handle};
 use crate::kinds::Registry;
 use crate::metrics::Metrics;
@@ -29,6 +30,7 @@ use crate::registry::bootstrap;
 use crate::registry::internal;
 use crate::store::{DEFAULT_HISTORY, Store};
 use crate::trace::{Log, Requests, followed};
+use crate::version::KubernetesVersion;
 
 /// The user of the kubeconfig and of in-process requests, and its groups.
 const ADMIN: (&str, &[&str]) = ("admin", &["system:masters"]);
@@ -58,6 +60,9 @@ pub struct Builder {
     workloads: crate::node::Workloads,
     audit_policy: Option<Policy>,
     audit_log: Option<Box<dyn Write + Send>>,
+    faults: Vec<Fault>,
+    version: KubernetesVersion,
+    plugins: PluginChoice,
 }
 
 impl Default for Builder {
@@ -76,6 +81,9 @@ impl Default for Builder {
             workloads: crate::node::Workloads::default(),
             audit_policy: None,
             audit_log: None,
+            faults: Vec::new(),
+            version: KubernetesVersion::default(),
+            plugins: PluginChoice::default(),
         }
     }
 }
@@ -161,6 +169,43 @@ impl Builder {
         self
     }
 
+    /// Something that is to go wrong; of several that concern a call or request the first does. Their clock starts with
+    /// the cluster.
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Builder {
+        self.faults.push(fault);
+        self
+    }
+
+    /// The version of Kubernetes that is imitated, as far as a webhook can see it (default: 1.36).
+    #[must_use]
+    pub fn kubernetes_version(mut self, version: KubernetesVersion) -> Builder {
+        self.version = version;
+        self
+    }
+
+    /// Exactly these admission plugins run, and no other (`--admission-plugins`).
+    #[must_use]
+    pub fn admission_plugins<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Builder {
+        self.plugins.exactly = Some(names.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// Admission plugins that run besides those that are on by default (`--enable-admission-plugins`). The real names are
+    /// known; those that are not imitated have no effect.
+    #[must_use]
+    pub fn enable_admission_plugins<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Builder {
+        self.plugins.enable.extend(names.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Admission plugins that do not run (`--disable-admission-plugins`).
+    #[must_use]
+    pub fn disable_admission_plugins<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Builder {
+        self.plugins.disable.extend(names.into_iter().map(str::to_owned));
+        self
+    }
+
     /// Which requests the audit log has (default: none is audited). The last 1024 events are kept for
     /// [`FakeApiserver::audit`].
     #[must_use]
@@ -200,6 +245,8 @@ impl Builder {
     pub async fn start(self) -> Result<FakeApiserver, Error> {
         let listener = bind(self.listen).await?;
         let address = listener.local_addr().map_err(|source| Error::Listen { address: self.listen, source })?;
+        let chain = self.connector.map_or_else(Chain::default, Chain::with_connector);
+        let chain = chain.with_plugins(&self.plugins).map_err(Error::AdmissionPlugins)?;
         let core = Arc::new(Core {
             store: Arc::new(Store::new(self.history)),
             has_controllers: self.controllers,
@@ -211,11 +258,13 @@ impl Builder {
             authority: Authority::new()?,
             tokens: Tokens::new()?,
             authorization: self.authorization,
-            chain: self.connector.map_or_else(Chain::default, Chain::with_connector),
+            chain,
             services: self.services,
             traces: Log::default(),
             metrics: Metrics::default(),
             audit: Audit::new(self.audit_policy, self.audit_log),
+            faults: Faults::new(self.faults),
+            version: self.version,
             address: OnceLock::from(address),
         });
         bootstrap::fill(&core);

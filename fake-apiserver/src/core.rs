@@ -11,11 +11,13 @@ use crate::audit::Audit;
 use crate::auth::Authority;
 use crate::auth::rbac::Authorization;
 use crate::auth::tokens::Tokens;
+use crate::fault::Faults;
 use crate::kinds::Registry;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::store::Store;
 use crate::trace::Log;
+use crate::version::KubernetesVersion;
 
 /// The state of a cluster.
 pub(crate) struct Core {
@@ -37,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) traces: Log,
     pub(crate) metrics: Metrics,
     pub(crate) audit: Audit,
+    pub(crate) faults: Faults,
+    pub(crate) version: KubernetesVersion,
     /// Where the server listens, once it does.
     pub(crate) address: OnceLock<SocketAddr>,
 }

@@ -65,7 +65,7 @@ pub(crate) fn serve(core: &Core, method: &Method, path: &str, query: &Query, hea
             Some(served) => resources(served),
             None => return respond::page_not_found(),
         },
-        ["version"] => version(),
+        ["version"] => core.version.info(version()),
         [""] => json!({"paths": paths::all(&kinds)}),
         ["openid", "v1", "jwks"] => return typed("application/jwk-set+json", &core.tokens.jwks()),
         [".well-known", "openid-configuration"] => json!({

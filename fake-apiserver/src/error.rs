@@ -34,6 +34,9 @@ pub enum Error {
         #[source]
         source: rustls::server::VerifierBuilderError,
     },
+    /// Admission plugins that there are not, or that are both enabled and disabled; the text is the real one's.
+    #[error("{0}")]
+    AdmissionPlugins(String),
     /// An object given to the builder was refused, as the API would refuse it.
     #[error("the API refused {object}: {message}")]
     Object {

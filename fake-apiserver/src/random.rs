@@ -32,6 +32,11 @@ impl Random {
         })
     }
 
+    /// Whether something of this probability (0 to 1) happens.
+    pub(crate) fn chance(&self, probability: f64) -> bool {
+        self.with(|generator| generator.random_bool(probability.clamp(0.0, 1.0)))
+    }
+
     /// A version 4 UUID.
     pub(crate) fn uid(&self) -> String {
         let bytes: [u8; 16] = self.bytes();

@@ -83,6 +83,28 @@ pub(crate) fn not_acceptable(formats: &str) -> Rejection {
     Rejection::new(406, "NotAcceptable", &message).with_details(Map::new())
 }
 
+/// An error that was ordered as a fault.
+pub(crate) fn ordered(code: u16, retry_after: Option<u64>) -> Rejection {
+    let (reason, message) = match code {
+        400 => ("BadRequest", "the server rejected our request for an unknown reason"),
+        401 => ("Unauthorized", "Unauthorized"),
+        403 => ("Forbidden", "forbidden"),
+        404 => ("NotFound", "the server could not find the requested resource"),
+        409 => ("Conflict", "the server reported a conflict"),
+        410 => ("Expired", "the resource is no longer available"),
+        429 => ("TooManyRequests", "Too many requests, please try again later."),
+        500 => ("InternalError", "Internal error occurred: a fault was ordered"),
+        503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        504 => ("Timeout", "Timeout: request did not complete within the allotted timeout"),
+        _ => ("", "a fault was ordered"),
+    };
+    let mut rejection = Rejection::new(code, reason, message);
+    if let Some(seconds) = retry_after {
+        rejection.status["details"] = json!({"retryAfterSeconds": seconds});
+    }
+    rejection
+}
+
 /// 401 (`api-basics/bad-token`).
 pub(crate) fn unauthorized() -> Rejection {
     Rejection::new(401, "Unauthorized", "Unauthorized")

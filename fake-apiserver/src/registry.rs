@@ -30,6 +30,7 @@ use http::Method;
 
 use crate::admission::Rejection;
 use crate::core::Shared;
+use crate::fault::{Asked, Effect, Ordered};
 use crate::kinds::{Gvk, PrinterColumn, Resource, Subresource, Verb, qualified};
 use crate::refusal;
 use crate::request::path::RequestInfo;
@@ -71,8 +72,37 @@ fn is_connecting(subresource: &str) -> bool {
     matches!(subresource, "exec" | "attach" | "portforward" | "proxy")
 }
 
+/// The fault that was ordered for a call, if any.
+fn fault(core: &Shared, call: &Call) -> Option<Ordered> {
+    let resource = match &call.subresource {
+        None => call.resource.plural.to_string(),
+        Some(subresource) => format!("{}/{}", call.resource.plural, subresource.name),
+    };
+    let asked = Asked {
+        verb: call.verb,
+        group: &call.resource.gvk.group,
+        resource: &resource,
+        namespace: &call.namespace,
+        name: &call.name,
+        user: &call.user.username,
+    };
+    core.faults.api(&asked, &core.random)
+}
+
+/// Waits, and says the error if there is to be one.
+async fn suffer((delay, effect): Ordered) -> Result<(), Rejection> {
+    tokio::time::sleep(delay).await;
+    match effect {
+        Effect::Status { code, retry_after } => Err(refusal::ordered(code, retry_after)),
+        Effect::Slow | Effect::Refuse | Effect::Reset => Ok(()),
+    }
+}
+
 /// Does what a call asks for.
 pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -> Result<Reply, Rejection> {
+    if let Some(fault) = fault(core, call) {
+        suffer(fault).await?;
+    }
     if let Some(subresource) = call.subresource.clone() {
         let own_kind = subresource.gvk == call.resource.gvk && &*subresource.name != "log";
         return match (own_kind, call.verb) {

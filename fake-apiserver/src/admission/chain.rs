@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::attributes::Attributes;
 use super::client::{Client, Connector};
 use super::cluster::Cluster;
-use super::plugins::{Measured, Plugins};
+use super::plugins::{Choice, Measured, Plugins};
 use super::policy::{self, Policies};
 use super::rejection::Rejection;
 use super::trace::Phase;
@@ -35,6 +35,13 @@ impl Chain {
     /// The chain with another way to reach webhooks.
     pub fn with_connector(connector: Arc<dyn Connector>) -> Self {
         Self { client: Client::new(connector), ..Self::default() }
+    }
+
+    /// The same chain with other plugins than the default ones; a name that nobody knows, or one that is both enabled and
+    /// disabled, is an error in the words of kube-apiserver.
+    pub(crate) fn with_plugins(mut self, choice: &Choice) -> Result<Self, String> {
+        self.plugins = Plugins::choose(choice)?;
+        Ok(self)
     }
 
     /// Switches built-in plugins off by name (`--disable-admission-plugins`).
@@ -68,11 +75,15 @@ impl Chain {
         let mut policies = policy::Rounds::default();
         loop {
             self.plugins.mutate(cluster, attributes)?;
-            let measured = Measured::start(cluster, attributes, "MutatingAdmissionPolicy", true);
-            reinvocation.due |= measured.end(self.policies.mutate(cluster, attributes, &mut policies))?;
-            let hooks = self.webhooks.of(Phase::Mutating, cluster);
-            let measured = Measured::start(cluster, attributes, "MutatingAdmissionWebhook", true);
-            measured.end(webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await)?;
+            if self.plugins.has("MutatingAdmissionPolicy") && cluster.version().has_policies(true) {
+                let measured = Measured::start(cluster, attributes, "MutatingAdmissionPolicy", true);
+                reinvocation.due |= measured.end(self.policies.mutate(cluster, attributes, &mut policies))?;
+            }
+            if self.plugins.has("MutatingAdmissionWebhook") {
+                let hooks = self.webhooks.of(Phase::Mutating, cluster);
+                let measured = Measured::start(cluster, attributes, "MutatingAdmissionWebhook", true);
+                measured.end(webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await)?;
+            }
             if reinvocation.again || !reinvocation.due {
                 return Ok(());
             }
@@ -96,12 +107,16 @@ impl Chain {
 
     async fn validate_all(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
         self.plugins.validate(cluster, attributes)?;
-        let measured = Measured::start(cluster, attributes, "ValidatingAdmissionPolicy", false);
-        measured.end(self.policies.validate(cluster, attributes))?;
-        let hooks = self.webhooks.of(Phase::Validating, cluster);
-        let measured = Measured::start(cluster, attributes, "ValidatingAdmissionWebhook", false);
-        let result = measured.end(webhook::validate(&hooks, &self.client, cluster, attributes).await);
-        in_time(result, attributes).await?;
+        if self.plugins.has("ValidatingAdmissionPolicy") && cluster.version().has_policies(false) {
+            let measured = Measured::start(cluster, attributes, "ValidatingAdmissionPolicy", false);
+            measured.end(self.policies.validate(cluster, attributes))?;
+        }
+        if self.plugins.has("ValidatingAdmissionWebhook") {
+            let hooks = self.webhooks.of(Phase::Validating, cluster);
+            let measured = Measured::start(cluster, attributes, "ValidatingAdmissionWebhook", false);
+            let result = measured.end(webhook::validate(&hooks, &self.client, cluster, attributes).await);
+            in_time(result, attributes).await?;
+        }
         self.plugins.quota(cluster, attributes)
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::attributes::{GroupVersionKind, GroupVersionResource};
+use crate::fault::Ordered;
 use crate::metrics::Metrics;
+use crate::version::KubernetesVersion;
 
 /// A typed decode that failed: the text is Go's, e.g.
 /// `json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string`.
@@ -62,6 +64,16 @@ pub trait Cluster: Send + Sync {
     /// Whether the user may do something (CEL's `authorizer`); the fake allows everything unless told otherwise.
     fn authorize(&self, _user: &super::UserInfo, _query: &AccessQuery<'_>) -> bool {
         true
+    }
+
+    /// What is to go wrong with a call of a webhook, if anything.
+    fn webhook_fault(&self, _name: &str) -> Option<Ordered> {
+        None
+    }
+
+    /// Which version of Kubernetes webhooks are to see.
+    fn version(&self) -> KubernetesVersion {
+        KubernetesVersion::default()
     }
 
     /// Where admission counts what it does, if anywhere.

@@ -70,6 +70,53 @@ impl<'a> Measured<'a> {
     }
 }
 
+/// Plugins that are part of the chain itself.
+const CHAIN: [&str; 4] =
+    ["MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook"];
+
+/// Plugins of kube-apiserver v1.36 that are not imitated.
+const OTHERS: [&str; 26] = [
+    "AlwaysAdmit",
+    "AlwaysDeny",
+    "AlwaysPullImages",
+    "CertificateApproval",
+    "CertificateSigning",
+    "CertificateSubjectRestriction",
+    "ClusterTrustBundleAttest",
+    "DefaultIngressClass",
+    "DenyServiceExternalIPs",
+    "EventRateLimit",
+    "ExtendedResourceToleration",
+    "ImagePolicyWebhook",
+    "LimitPodHardAntiAffinityTopology",
+    "NamespaceAutoProvision",
+    "NamespaceExists",
+    "NodeDeclaredFeatureValidator",
+    "NodeRestriction",
+    "OwnerReferencesPermissionEnforcement",
+    "PersistentVolumeClaimResize",
+    "PersistentVolumeLabel",
+    "PodNodeSelector",
+    "PodPreset",
+    "PodSecurityPolicy",
+    "PodTolerationRestriction",
+    "PodTopologyLabels",
+    "StorageObjectInUseProtection",
+];
+
+fn is_imitated(name: &str) -> bool {
+    CHAIN.contains(&name) || ALL.iter().any(|plugin| plugin.name == name)
+}
+
+/// Which plugins are to run, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// These and no other, if given.
+    pub(crate) exactly: Option<Vec<String>>,
+    pub(crate) enable: Vec<String>,
+    pub(crate) disable: Vec<String>,
+}
+
 /// The plugins that are switched on.
 #[derive(Default)]
 pub(crate) struct Plugins {
@@ -77,6 +124,42 @@ pub(crate) struct Plugins {
 }
 
 impl Plugins {
+    /// The plugins of a choice.
+    pub(crate) fn choose(choice: &Choice) -> Result<Plugins, String> {
+        let both: Vec<&str> =
+            choice.enable.iter().filter(|name| choice.disable.contains(name)).map(String::as_str).collect();
+        if !both.is_empty() {
+            let both = both.join(" ");
+            return Err(format!("[{both}] in enable-admission-plugins and disable-admission-plugins overlapped"));
+        }
+        let lists = [
+            ("enable-admission-plugins", choice.enable.as_slice()),
+            ("disable-admission-plugins", &choice.disable),
+            ("admission-plugins", choice.exactly.as_deref().unwrap_or_default()),
+        ];
+        for (flag, names) in lists {
+            for name in names {
+                if !is_imitated(name) && !OTHERS.contains(&name.as_str()) {
+                    return Err(format!("{flag} plugin {name:?} is unknown"));
+                }
+                if !is_imitated(name) && flag != "disable-admission-plugins" {
+                    tracing::warn!(plugin = name, "this admission plugin is not imitated: it has no effect");
+                }
+            }
+        }
+        let is_off = |name: &str| match &choice.exactly {
+            Some(exactly) => !exactly.iter().chain(&choice.enable).any(|on| on == name),
+            None => false,
+        } || choice.disable.iter().any(|off| off == name);
+        let all = ALL.iter().map(|plugin| plugin.name).chain(CHAIN);
+        Ok(Plugins { disabled: all.filter(|name| is_off(name)).collect() })
+    }
+
+    /// Whether a plugin is on.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !self.disabled.contains(&name)
+    }
+
     pub(crate) fn disable(&mut self, names: &[&str]) -> Result<(), String> {
         for name in names {
             match ALL.iter().find(|plugin| plugin.name == *name) {
@@ -110,5 +193,33 @@ impl Plugins {
         }
         let measured = Measured::start(cluster, attributes, "ResourceQuota", false);
         measured.end(resource_quota::admit(cluster, attributes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Choice, Plugins};
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn names_are_the_real_ones_and_so_are_the_errors() {
+        let choose = |enable: &[&str], disable: &[&str]| {
+            Plugins::choose(&Choice { exactly: None, enable: names(enable), disable: names(disable) })
+        };
+        let error = |enable: &[&str], disable: &[&str]| choose(enable, disable).err().unwrap();
+        assert_eq!(error(&["Nope"], &[]), "enable-admission-plugins plugin \"Nope\" is unknown");
+        assert_eq!(error(&[], &["Nope"]), "disable-admission-plugins plugin \"Nope\" is unknown");
+        assert_eq!(
+            error(&["Priority"], &["Priority"]),
+            "[Priority] in enable-admission-plugins and disable-admission-plugins overlapped"
+        );
+        let plugins = choose(&["NodeRestriction"], &["ServiceAccount", "MutatingAdmissionWebhook"]).unwrap();
+        assert!(plugins.has("Priority") && !plugins.has("ServiceAccount") && !plugins.has("MutatingAdmissionWebhook"));
+        let exactly = Choice { exactly: Some(names(&["MutatingAdmissionWebhook"])), ..Choice::default() };
+        let plugins = Plugins::choose(&exactly).unwrap();
+        assert!(plugins.has("MutatingAdmissionWebhook") && !plugins.has("NamespaceLifecycle"));
     }
 }

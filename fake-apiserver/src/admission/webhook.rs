@@ -57,7 +57,7 @@ pub(crate) fn should_call(
     };
     in_namespace?;
     object?;
-    if !hook.conditions.is_empty() {
+    if !hook.conditions.is_empty() && cluster.version().has_match_conditions() {
         let new = in_kind(attributes.object.as_ref(), held, &invocation.kind, cluster)?;
         let old = in_kind(attributes.old_object.as_deref(), &attributes.kind, &invocation.kind, cluster)?;
         let addressed = (&invocation.resource, &invocation.kind);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use fake_apiserver::{AuditPolicy, Authorization, FakeApiserver};
+use fake_apiserver::{AuditPolicy, Authorization, FakeApiserver, Fault, KubernetesVersion};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A kube-apiserver in one small process, for trying admission webhooks: it keeps everything in memory, starts in
@@ -33,6 +33,22 @@ struct Arguments {
     /// Run no controllers: nothing but requests changes anything
     #[arg(long)]
     no_controllers: bool,
+    /// Version of Kubernetes to imitate, as far as a webhook can see it: 1.9 to 1.36
+    #[arg(long, value_name = "VERSION", default_value_t = KubernetesVersion::default())]
+    kubernetes_version: KubernetesVersion,
+    /// Exactly these admission plugins, separated by commas, and no other
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    admission_plugins: Option<Vec<String>>,
+    /// Admission plugins to run besides the default ones
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    enable_admission_plugins: Vec<String>,
+    /// Admission plugins not to run
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    disable_admission_plugins: Vec<String>,
+    /// Something that is to go wrong, again and again if given more than once: `webhook=NAME,delay=5s`, `webhook=*,refuse`,
+    /// `webhook=NAME,status=503,for=60s,probability=0.1`, `api,verb=create,resource=pods,status=429,retry-after=1`
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<Fault>,
     /// File to append the audit log to, one JSON line for each event (audit.k8s.io/v1); `-` is standard output
     #[arg(long, value_name = "FILE")]
     audit_log_path: Option<PathBuf>,
@@ -80,7 +96,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Mode::Rbac => Authorization::Rbac,
         Mode::AlwaysAllow => Authorization::AlwaysAllow,
     };
-    let mut builder = FakeApiserver::builder();
+    let mut builder = FakeApiserver::builder()
+        .kubernetes_version(arguments.kubernetes_version)
+        .enable_admission_plugins(arguments.enable_admission_plugins.iter().map(String::as_str))
+        .disable_admission_plugins(arguments.disable_admission_plugins.iter().map(String::as_str));
+    if let Some(names) = &arguments.admission_plugins {
+        builder = builder.admission_plugins(names.iter().map(String::as_str));
+    }
+    for fault in arguments.fault {
+        builder = builder.fault(fault);
+    }
     if let Some(path) = &arguments.audit_policy_file {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}: give --audit-policy-file a readable file", path.display()))?;

@@ -12,8 +12,10 @@ use crate::admission::{
 };
 use crate::auth::rbac::{Decision, Query};
 use crate::core::Core;
+use crate::fault::Ordered;
 use crate::kinds::{Gvk, qualified};
 use crate::metrics::Metrics;
+use crate::version::KubernetesVersion;
 
 impl Core {
     fn table(&self, group: &str, resource: &str) -> Arc<str> {
@@ -91,6 +93,14 @@ impl Cluster for Core {
             path: query.path,
         };
         matches!(authorize::decide(self, user, &query), Decision::Allowed(_))
+    }
+
+    fn webhook_fault(&self, name: &str) -> Option<Ordered> {
+        self.faults.webhook(name, &self.random)
+    }
+
+    fn version(&self) -> KubernetesVersion {
+        self.version
     }
 
     fn metrics(&self) -> Option<&Metrics> {

@@ -244,6 +244,122 @@ mod audit {
     }
 }
 
+/// Faults, old versions, and plugins that are switched off.
+mod conditions {
+    use std::sync::{Arc, Mutex};
+
+    use fake_apiserver::{Error, FakeApiserver};
+    use http::Method;
+    use serde_json::{Value, json};
+
+    use super::config_map;
+    use super::webhook::Webhook;
+
+    const PATH: &str = "/api/v1/namespaces/default/configmaps";
+
+    #[tokio::test]
+    async fn a_call_is_refused_once_and_then_it_works() {
+        let webhook = Webhook::start(|review| json!({"uid": review["request"]["uid"], "allowed": true})).await;
+        let cluster = FakeApiserver::builder()
+            .object(webhook.configuration("c", "h.example.com", "configmaps"))
+            .fault("webhook=h.example.com,refuse,times=1".parse().unwrap())
+            .fault("webhook=h.*,status=503,times=1".parse().unwrap())
+            .start()
+            .await
+            .unwrap();
+        let mut answers = Vec::new();
+        for name in ["a", "b", "c"] {
+            let answer = cluster.request(Method::POST, PATH, Some(&config_map(name))).await;
+            let message = answer.json()["message"].as_str().unwrap_or_default().to_owned();
+            answers
+                .push((answer.status, message.rsplit(": ").take(2).map(str::to_owned).collect::<Vec<_>>().join(" < ")));
+        }
+        assert_eq!(answers[0], (500, "connection refused < connect".to_owned()));
+        assert_eq!(
+            answers[1],
+            (500, "the server is currently unable to handle the request < failed to call webhook".to_owned())
+        );
+        assert_eq!(answers[2].0, 201);
+        assert!(cluster.metrics().contains("error_type=\"calling_webhook_error\",name=\"h.example.com\""));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_counts_against_the_timeout() {
+        let cluster = FakeApiserver::builder()
+            .controllers(false)
+            .object(super::unreachable_webhook("MutatingWebhookConfiguration", "slow", "Fail", json!([])))
+            .fault("webhook=*,delay=1m".parse().unwrap())
+            .start()
+            .await
+            .unwrap();
+        let started = tokio::time::Instant::now();
+        let answer = cluster.request(Method::POST, PATH, Some(&config_map("a"))).await;
+        assert_eq!((answer.status, started.elapsed().as_secs()), (500, 10));
+        let message = answer.json()["message"].to_string();
+        assert!(message.contains("/?timeout=10s\\\": context deadline exceeded"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn the_api_itself_can_be_busy() {
+        let cluster = FakeApiserver::builder()
+            .controllers(false)
+            .fault("api,verb=create,resource=configmaps,user=admin,status=429,retry-after=7,times=1".parse().unwrap())
+            .start()
+            .await
+            .unwrap();
+        let answer = cluster.request(Method::POST, PATH, Some(&config_map("a"))).await;
+        assert_eq!((answer.status, &answer.headers["retry-after"]), (429, &"7".parse().unwrap()));
+        assert_eq!(answer.json()["reason"], "TooManyRequests");
+        assert_eq!(cluster.request(Method::POST, PATH, Some(&config_map("a"))).await.status, 201);
+    }
+
+    #[tokio::test]
+    async fn an_old_version_shows_webhooks_what_it_showed_them() {
+        for (version, api_version, has_null) in [
+            ("1.15", "admission.k8s.io/v1beta1", true),
+            ("1.20", "admission.k8s.io/v1", true),
+            ("1.36", "admission.k8s.io/v1", false),
+        ] {
+            let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+            let reviews = seen.clone();
+            let webhook = Webhook::start(move |review| {
+                reviews.lock().unwrap().push(review.clone());
+                json!({"uid": review["request"]["uid"], "allowed": true})
+            })
+            .await;
+            let cluster = FakeApiserver::builder()
+                .kubernetes_version(version.parse().unwrap())
+                .object(webhook.configuration("c", "h.example.com", "configmaps"))
+                .controllers(false)
+                .start()
+                .await
+                .unwrap();
+            assert_eq!(cluster.request(Method::POST, PATH, Some(&config_map("a"))).await.status, 201);
+            let review = seen.lock().unwrap().pop().unwrap();
+            assert_eq!(review["apiVersion"], api_version);
+            let metadata = review["request"]["object"]["metadata"].as_object().unwrap();
+            assert_eq!(metadata.get("creationTimestamp"), has_null.then_some(&Value::Null), "{version}");
+            let minor = cluster.request(Method::GET, "/version", None).await.json()["minor"].clone();
+            assert_eq!(format!("1.{}", minor.as_str().unwrap()), version);
+        }
+    }
+
+    #[tokio::test]
+    async fn plugins_can_be_chosen() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "i"}]}});
+        let cluster = FakeApiserver::builder()
+            .controllers(false)
+            .disable_admission_plugins(["ServiceAccount", "DefaultTolerationSeconds"])
+            .start()
+            .await
+            .unwrap();
+        let made = cluster.create(pod).await.unwrap();
+        assert_eq!((&made["spec"]["volumes"], &made["spec"]["tolerations"]), (&Value::Null, &Value::Null));
+        let refused = FakeApiserver::builder().enable_admission_plugins(["Nope"]).start().await;
+        assert!(matches!(refused, Err(Error::AdmissionPlugins(text)) if text.contains("\"Nope\" is unknown")));
+    }
+}
+
 /// A webhook over TLS in this process, made of one function from a review to a response.
 mod webhook {
     use std::sync::Arc;

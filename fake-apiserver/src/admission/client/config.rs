@@ -1,11 +1,13 @@
 //! `clientConfig` of a webhook, parsed.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::golang;
+use super::exchange::CallError;
 use super::tls;
 use super::url::{Url, clean, split_port};
 
@@ -23,6 +25,18 @@ pub(crate) struct ClientConfig {
 }
 
 impl ClientConfig {
+    /// A call that fails before it has an answer; `why` is made from the host and port that are dialled.
+    pub(crate) fn call_error(&self, timeout: Duration, why: impl FnOnce(&str, u16) -> String) -> CallError {
+        let mut url = match self.url.clone() {
+            Ok(url) => url,
+            Err(error) => return CallError::Setup(error),
+        };
+        let error = why(&url.host, url.port);
+        let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
+        url.query = format!("timeout={seconds}s");
+        CallError::Call(format!("Post {}: {error}", golang::quote(&url.to_string())))
+    }
+
     pub(crate) fn parse(config: &Value) -> Self {
         let ca_bundle = config["caBundle"].as_str().map(golang::decode_base64).and_then(Result::ok).unwrap_or_default();
         let digest = Sha256::digest(&ca_bundle);

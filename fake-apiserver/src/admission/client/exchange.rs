@@ -43,6 +43,15 @@ pub(crate) enum CallError {
     Status(u16, String),
 }
 
+impl CallError {
+    /// What an answer of this status without a body comes to.
+    pub(crate) fn of_status(code: u16) -> CallError {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let reply = Reply { status, headers: HeaderMap::new(), body: Vec::new() };
+        CallError::Status(code, interpret(reply).err().unwrap_or_default())
+    }
+}
+
 /// The client of all webhooks of an apiserver.
 pub(crate) struct Client {
     connector: Arc<dyn Connector>,

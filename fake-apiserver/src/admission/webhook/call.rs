@@ -14,6 +14,7 @@ use super::super::rejection::Rejection;
 use super::configuration::Webhook;
 use super::reply::{self, Verdict};
 use super::rules::Invocation;
+use crate::fault::{Effect, Ordered};
 
 /// The status of calls that brought no answer or none that can be read.
 const UNAVAILABLE: u16 = 503;
@@ -65,10 +66,14 @@ impl Call<'_> {
             let message = format!("admission webhook {} does not support dry run", golang::quote(&hook.name));
             return Err(Failure::Rejected(Rejection::bad_request(&message)));
         }
-        let body = self.review(invocation, uid, hook.v1beta1);
+        let v1beta1 = hook.v1beta1 || self.cluster.version().reviews_v1beta1();
+        let body = self.review(invocation, uid, v1beta1);
         let body = body.map_err(|error| Failure::Calling { error, code: 400 })?;
         let timeout = remaining(hook.timeout, self.attributes.deadline);
-        let reply = self.client.post(&hook.client, self.cluster, body.into(), timeout).await;
+        let reply = match self.cluster.webhook_fault(&hook.name) {
+            None => self.client.post(&hook.client, self.cluster, body.into(), timeout).await,
+            Some(fault) => self.suffer(fault, hook, body.into(), timeout).await,
+        };
         let failed = |error: String, code| Failure::Calling { error: format!("failed to call webhook: {error}"), code };
         let reply = reply.map_err(|error| match error {
             CallError::Setup(error) => {
@@ -77,13 +82,42 @@ impl Call<'_> {
             CallError::Call(error) => failed(error, UNAVAILABLE),
             CallError::Status(code, error) => failed(error, code),
         })?;
-        let review = reply::decode(&reply, hook.v1beta1).map_err(|error| failed(error, UNAVAILABLE))?;
-        reply::verify(review, uid, self.mutating, hook.v1beta1)
+        let review = reply::decode(&reply, v1beta1).map_err(|error| failed(error, UNAVAILABLE))?;
+        reply::verify(review, uid, self.mutating, v1beta1)
             .map_err(|error| Failure::calling(format!("received invalid webhook response: {error}")))
+    }
+
+    /// A call with a fault that was ordered: the delay counts against the timeout, then the rest happens.
+    async fn suffer(
+        &self,
+        (delay, effect): Ordered,
+        hook: &Webhook,
+        body: bytes::Bytes,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, CallError> {
+        tokio::time::sleep(delay.min(timeout)).await;
+        if delay >= timeout {
+            return Err(hook.client.call_error(timeout, |_, _| "context deadline exceeded".to_owned()));
+        }
+        match effect {
+            Effect::Slow => self.client.post(&hook.client, self.cluster, body, timeout - delay).await,
+            Effect::Refuse => Err(hook
+                .client
+                .call_error(timeout, |host, port| format!("dial tcp {host}:{port}: connect: connection refused"))),
+            Effect::Reset => Err(hook
+                .client
+                .call_error(timeout, |host, port| format!("read tcp {host}:{port}: read: connection reset by peer"))),
+            Effect::Status { code, .. } => Err(CallError::of_status(code)),
+        }
     }
 
     fn review(&self, invocation: &Invocation, uid: &str, v1beta1: bool) -> Result<Vec<u8>, String> {
         let attributes = self.attributes;
+        let version = self.cluster.version();
+        let (old_form, old_form_of_old) = (
+            self.object.and_then(|object| version.in_review(object)),
+            self.old_object.and_then(|old| version.in_review(old)),
+        );
         let request = Request {
             uid,
             kind: &kind(&invocation.kind),
@@ -101,8 +135,8 @@ impl Call<'_> {
                 attributes::Operation::Connect => Operation::Connect,
             },
             user_info: &attributes.user,
-            object: self.object.map(Into::into),
-            old_object: self.old_object.map(Into::into),
+            object: old_form.as_ref().or(self.object).map(Into::into),
+            old_object: old_form_of_old.as_ref().or(self.old_object).map(Into::into),
             dry_run: attributes.dry_run,
             options: attributes.options.as_ref().map(Into::into),
         };
