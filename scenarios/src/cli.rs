@@ -8,6 +8,8 @@
 //! 2, the command could not be carried out (flags, files, an injector configuration that does not load).
 
 mod check;
+mod compare;
+mod comparison;
 mod injector;
 mod merge;
 mod output;
@@ -49,6 +51,8 @@ enum Command {
     Replay(replay::Args),
     /// Hold laws against a webhook: that it is idempotent, leaves alone what is not its own, answers in time, and more.
     Check(check::Args),
+    /// Compare what two webhooks, or two configurations, make of captured reviews.
+    Compare(compare::Args),
     /// Put the results of a replay's shards together: files that `towtank replay --json` wrote.
     Merge(merge::Args),
 }
@@ -61,6 +65,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Run(args)) => args.run(&output),
         Some(Command::Replay(args)) => args.run(&output),
         Some(Command::Check(args)) => args.run(&output),
+        Some(Command::Compare(args)) => args.run(&output),
         Some(Command::Merge(args)) => args.run(&output),
         None => everything(&output),
     };

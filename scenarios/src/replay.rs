@@ -36,7 +36,8 @@ pub use state::{Identity, Kept, State, StateError};
 pub use target::{Subject, Target, Verdict, Worker};
 pub use wire::{Webhook, injector_path};
 
-use flow::{Job, Plan, Step, Work, flow};
+pub(crate) use flow::{Job, Plan, Step, Work, flow};
+pub(crate) use wire::{Asked, Heard, Wire, judge};
 
 use crate::cluster::Pending;
 

@@ -1,0 +1,150 @@
+//! Names of a pod's own replaced by placeholders, so that the same change in many pods is one class.
+
+use serde_json::{Map, Value};
+
+use super::differ::{Difference, Step, plain};
+use super::{Change, ChangeKind};
+
+/// Shortest text that is taken for a name of the pod's own: shorter ones stand in other words by chance.
+const SHORTEST: usize = 3;
+
+/// What an object calls itself and those around it: texts and their placeholders, the longest text first.
+#[derive(Debug, Default)]
+pub(super) struct Own(Vec<(String, &'static str)>);
+
+impl Own {
+    /// Of this object, in this namespace, under review by this uid.
+    pub(super) fn of(object: &Value, namespace: &str, uid: &str) -> Self {
+        let metadata = &object["metadata"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut names = vec![
+            (uid.to_owned(), "<uid>"),
+            (text(&metadata["uid"]), "<uid>"),
+            (text(&metadata["name"]), "<name>"),
+            (text(&metadata["generateName"]), "<generateName>"),
+            (text(&metadata["generateName"]).trim_end_matches('-').to_owned(), "<owner>"),
+            (namespace.to_owned(), "<namespace>"),
+            (text(&object["spec"]["serviceAccountName"]), "<serviceAccount>"),
+        ];
+        for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
+            let name = text(&owner["name"]);
+            // A Deployment's pods know only its ReplicaSet.
+            if let Some((workload, hash)) = name.rsplit_once('-')
+                && hash.bytes().any(|byte| byte.is_ascii_digit())
+            {
+                names.push((workload.to_owned(), "<workload>"));
+            }
+            names.extend([(name, "<owner>"), (text(&owner["uid"]), "<ownerUid>")]);
+        }
+        for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
+            let placeholder = match &**key {
+                "app" | "app.kubernetes.io/name" | "service.istio.io/canonical-name" => "<app>",
+                "version" | "app.kubernetes.io/version" | "service.istio.io/canonical-revision" => "<version>",
+                _ => continue,
+            };
+            names.push((text(value), placeholder));
+        }
+        // "default" is a word of many a value, and the name of a namespace and an account in every cluster.
+        names.retain(|(name, _)| name.len() >= SHORTEST && name != "default");
+        names.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()));
+        names.dedup_by(|(later, _), (first, _)| later == first);
+        Self(names)
+    }
+
+    /// A text with placeholders. A name counts only where it stands as a word of its own.
+    pub(super) fn text(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        'outer: while let Some(next) = rest.chars().next() {
+            if !out.chars().next_back().is_some_and(char::is_alphanumeric) {
+                for (name, placeholder) in &self.0 {
+                    let Some(after) = rest.strip_prefix(name.as_str()) else { continue };
+                    let ends = name.ends_with('-') || !after.chars().next().is_some_and(char::is_alphanumeric);
+                    if ends {
+                        out.push_str(placeholder);
+                        rest = after;
+                        continue 'outer;
+                    }
+                }
+            }
+            out.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
+        out
+    }
+
+    fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.text(text).into(),
+            Value::Array(list) => list.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => {
+                let pairs = map.iter().map(|(key, value)| (self.text(key), self.value(value)));
+                Value::Object(pairs.collect::<Map<_, _>>())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The change that a difference is.
+    pub(super) fn change(&self, difference: &Difference) -> Change {
+        Change {
+            kind: difference.kind,
+            path: self.path(&difference.path, difference.kind),
+            before: difference.before.as_ref().map(|value| self.value(value)),
+            after: difference.after.as_ref().map(|value| self.value(value)),
+        }
+    }
+
+    fn path(&self, steps: &[Step], kind: ChangeKind) -> String {
+        let mut path = String::new();
+        for step in steps {
+            match step {
+                Step::Key(key) => {
+                    // What is not in the object has no pointer.
+                    if !(path.is_empty()
+                        && matches!(kind, ChangeKind::Decision | ChangeKind::Warning | ChangeKind::AuditAnnotation))
+                    {
+                        path.push('/');
+                    }
+                    path.push_str(&self.text(key).replace('~', "~0").replace('/', "~1"));
+                }
+                Step::Item(keys) => {
+                    let keys: Vec<_> =
+                        keys.iter().map(|(key, value)| format!("{key}={}", self.text(&plain(value)))).collect();
+                    path.push_str(&format!("[{}]", keys.join(",")));
+                }
+                Step::Index(at) => path.push_str(&format!("[{at}]")),
+                Step::Flag(flag) => path.push_str(&format!("[{}]", self.text(flag))),
+                Step::Json => path.push_str(":json"),
+            }
+        }
+        path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_become_placeholders_where_they_stand_as_words() {
+        let pod = json!({
+            "metadata": {
+                "generateName": "web-6d4cf56db6-", "labels": {"app": "web"},
+                "ownerReferences": [{"kind": "ReplicaSet", "name": "web-6d4cf56db6", "uid": "abc-1"}],
+            },
+            "spec": {"serviceAccountName": "teller"},
+        });
+        let own = Own::of(&pod, "shop", "1234-5");
+        assert_eq!(own.text("web-6d4cf56db6-x.shop.svc"), "<generateName>x.<namespace>.svc");
+        assert_eq!(
+            own.text("kubernetes://apis/apps/v1/namespaces/shop/deployments/web"),
+            "kubernetes://apis/apps/v1/namespaces/<namespace>/deployments/<workload>"
+        );
+        assert_eq!(own.text("workshop shopping webhook teller é"), "workshop shopping webhook <serviceAccount> é");
+        assert_eq!(own.text("1234-5/abc-1"), "<uid>/<ownerUid>");
+        assert_eq!(Own::default().text("web"), "web");
+    }
+}
