@@ -18,6 +18,10 @@ mod scale;
 mod table;
 mod world;
 
+/// Objects are thousands of small maps and texts, made in one thread and let go in another: as in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever a bench can end with.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 

@@ -10,6 +10,10 @@ use clap::{Parser, ValueEnum};
 use fake_apiserver::{AuditPolicy, Authorization, FakeApiserver, Fault, KubernetesVersion};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Objects are thousands of small maps and texts, made in one thread and let go in another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A kube-apiserver in one small process, for trying admission webhooks: it keeps everything in memory, starts in
 /// milliseconds and calls webhooks as a real one does.
 #[derive(Parser)]
