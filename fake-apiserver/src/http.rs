@@ -8,5 +8,6 @@ mod negotiate;
 mod serve;
 mod show;
 
+pub use handler::OnlyRefusals;
 pub(crate) use handler::{Peer, handle, local_user};
 pub(crate) use serve::{Listener, bind};

@@ -55,6 +55,7 @@ mod trace;
 mod version;
 
 pub use audit::{Level as AuditLevel, Policy as AuditPolicy, PolicyError as AuditPolicyError};
+pub use crate::http::OnlyRefusals;
 pub use auth::rbac::Authorization;
 pub use builder::{Builder, FakeApiserver, Response};
 pub use error::Error;

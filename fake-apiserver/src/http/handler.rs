@@ -36,6 +36,11 @@ const MAX_BODY: usize = 3 * 1024 * 1024;
 /// How long a request may take that does not say so itself.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Put into the extensions of a request made in the process, it leaves out the body of an answer that is an object: whoever
+/// asks many times and only wants to know whether it was refused is spared the text of what was not. An audit log has no response object then.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnlyRefusals;
+
 /// What is known of a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
@@ -53,6 +58,7 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let only_refusals = parts.extensions.remove::<OnlyRefusals>().is_some();
     let head = parts.method == Method::HEAD;
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let path = decode(parts.uri.path(), false);
@@ -65,7 +71,7 @@ where
             Ok(Answer::Shown(shown)) => match shown.reply.content {
                 Content::Connect(connection) => connect::open(*connection, &parts.headers, upgrade)
                     .unwrap_or_else(|rejection| respond::status(&rejection, &shown.warnings, pretty)),
-                _ => show::object(core, *shown, pretty),
+                _ => show::object(core, *shown, pretty, only_refusals),
             },
             Ok(Answer::Plain(response)) => response,
             Err(refused) => {

@@ -42,8 +42,8 @@ pub(crate) fn common_headers(id: &str, response: &mut Response<Body>) {
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
 }
 
-/// An API object, list, Status or watch in the form that was negotiated.
-pub(crate) fn object(core: &Shared, shown: Shown, pretty: bool) -> Response<Body> {
+/// An API object, list, Status or watch in the form that was negotiated; without a body for who only wants to read refusals.
+pub(crate) fn object(core: &Shared, shown: Shown, pretty: bool, only_refusals: bool) -> Response<Body> {
     let Shown { reply, accepted, resource, subresource, include, warnings } = shown;
     let view = View { core: core.clone(), resource, subresource, shape: accepted.shape, include };
     if let Shape::Table(_) = view.shape
@@ -60,6 +60,7 @@ pub(crate) fn object(core: &Shared, shown: Shown, pretty: bool) -> Response<Body
         Content::Watch(watch) => watch_stream(view, watch),
         Content::Log(log) => log_stream(log),
         Content::Connect(_) => return status(&crate::registry::connect::upgrade_required(), &warnings, pretty),
+        _ if only_refusals && reply.code < 300 => response(reply.code, "application/json", empty()),
         content => {
             let (content_type, bytes) = view.encode(&content, accepted.format, pretty);
             response(reply.code, content_type, full(bytes))

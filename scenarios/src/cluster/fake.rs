@@ -9,7 +9,7 @@ use admission::review::UserInfo;
 use apimachinery::clock::Clock;
 use bytes::Bytes;
 use fake_apiserver::admission::{Connection, Connector, TcpConnector};
-use fake_apiserver::{Authorization, FakeApiserver};
+use fake_apiserver::{Authorization, FakeApiserver, OnlyRefusals};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use serde_json::Value;
 
@@ -67,6 +67,9 @@ impl Api for Fake {
                     let body = Value::from(format!("{:?} is no path: {error}", ask.path));
                     return Answer { status: 400, body, ..Answer::default() };
                 }
+            }
+            if ask.only_refusals {
+                request.extensions_mut().insert(OnlyRefusals);
             }
             let headers = request.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ask.content_type));
