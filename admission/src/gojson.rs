@@ -4,10 +4,15 @@
 //! `\u003c` and so on, and numbers without a fraction have no `.0`. A webhook that compares or hashes bytes sees the
 //! difference, so the fake writes the same.
 
+mod text;
+
 use std::io;
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+use text::Style;
 
 /// Encodes `value` on one line, as Go does, without a trailing newline.
 ///
@@ -23,6 +28,35 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::E
 /// Appends the encoding of `value` to `out`; on an error `out` keeps what was written so far.
 pub(crate) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), serde_json::Error> {
     value.serialize(&mut Serializer::with_formatter(out, Go))
+}
+
+/// Encodes a value on one line as serde_json does: the same without the escapes of Go, as an apiserver answers its clients.
+pub fn plain_to_vec(value: &Value) -> Vec<u8> {
+    const PLAIN: Style = Style {
+        is_special: |bytes| {
+            bytes.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\'))
+        },
+        text: |out, text| drop(serde_json::to_writer(out, text)),
+        float: |out, number| drop(serde_json::to_writer(out, number)),
+    };
+    let mut out = Vec::with_capacity(4096);
+    PLAIN.value(&mut out, value);
+    out
+}
+
+/// [`append`] for values, which are most of what is encoded.
+pub(crate) fn append_value(out: &mut Vec<u8>, value: &Value) {
+    const GO: Style = Style {
+        is_special: |bytes| {
+            bytes.iter().fold(false, |found, byte| {
+                let escaped = (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
+                found | escaped | (*byte == b'<') | (*byte == b'>') | (*byte == b'&') | (*byte == 0xe2)
+            })
+        },
+        text: |out, text| drop(append(out, text)),
+        float: |out, number| drop(append(out, number)),
+    };
+    GO.value(out, value);
 }
 
 /// serde_json's compact form, with Go's escapes and Go's floats.
@@ -109,5 +143,22 @@ mod tests {
             assert_eq!(text(json!(value)), want);
         }
         assert_eq!(text(json!(10000000000u64)), "10000000000");
+    }
+
+    #[test]
+    fn values_are_written_as_serde_writes_them() {
+        let texts =
+            ["", "plain", "a<b>&c", "\u{2028}", "\u{20ac}uro", "\"quoted\" \\", "tab\t\n\r\u{8}\u{c}\u{1}\u{7f}"];
+        let scalars = [json!(null), json!(true), json!(false), json!(0), json!(-7), json!(u64::MAX), json!(i64::MIN)];
+        let floats = [json!(1.0), json!(-0.5), json!(1e300)];
+        let mut object = serde_json::Map::new();
+        for (number, text) in texts.iter().enumerate() {
+            object.insert((*text).to_owned(), json!([text, number, {}, [], {*text: [scalars, floats]}]));
+        }
+        let value = Value::Object(object);
+        let mut written = Vec::new();
+        append_value(&mut written, &value);
+        assert_eq!(written, to_vec(&value).unwrap());
+        assert_eq!(plain_to_vec(&value), serde_json::to_vec(&value).unwrap());
     }
 }

@@ -151,7 +151,7 @@ impl Fields<'_> {
         match value {
             None => self.out.extend_from_slice(b"null"),
             Some(Payload::Raw(raw)) => self.out.extend_from_slice(raw.get().as_bytes()),
-            Some(Payload::Value(value)) => gojson::append(self.out, value)?,
+            Some(Payload::Value(value)) => gojson::append_value(self.out, value),
         }
         Ok(())
     }

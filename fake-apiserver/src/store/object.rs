@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ::admission::gojson;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -51,7 +52,7 @@ impl Object {
 
     /// The object's JSON text; serialised once however many watchers and readers there are.
     pub(crate) fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(serde_json::to_vec(&*self.value).unwrap_or_default())).clone()
+        self.json.get_or_init(|| Bytes::from(gojson::plain_to_vec(&self.value))).clone()
     }
 
     /// `metadata`, empty if there is none.
