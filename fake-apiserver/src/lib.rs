@@ -54,8 +54,8 @@ mod time;
 mod trace;
 mod version;
 
-pub use audit::{Level as AuditLevel, Policy as AuditPolicy, PolicyError as AuditPolicyError};
 pub use crate::http::OnlyRefusals;
+pub use audit::{Level as AuditLevel, Policy as AuditPolicy, PolicyError as AuditPolicyError};
 pub use auth::rbac::Authorization;
 pub use builder::{Builder, FakeApiserver, Response};
 pub use error::Error;
