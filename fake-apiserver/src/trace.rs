@@ -62,6 +62,13 @@ impl fmt::Display for Request {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Requests(pub Vec<Request>);
 
+impl Requests {
+    /// The requests as a JSON array, each as [`Request::to_json`] has it.
+    pub fn to_json(&self) -> Value {
+        self.0.iter().map(Request::to_json).collect()
+    }
+}
+
 impl fmt::Display for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|request| write!(f, "{request}"))

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// Every request, with what admission did.
     pub trace: String,
+    /// The same for machines; the first 1000 requests.
+    pub requests: Vec<Value>,
 }
 
 /// Why a scenario failed.

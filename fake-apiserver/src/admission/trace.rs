@@ -81,7 +81,8 @@ impl Trace {
 }
 
 impl Entry {
-    fn to_json(&self) -> Value {
+    /// The line as JSON: `detail` is the whole patch, or the text of why.
+    pub fn to_json(&self) -> Value {
         let (outcome, detail) = match &self.outcome {
             Outcome::Skipped(why) => ("skipped", json!(why)),
             Outcome::Allowed => ("allowed", Value::Null),
@@ -95,6 +96,28 @@ impl Entry {
             "webhook": self.webhook, "uid": self.uid, "outcome": outcome, "detail": detail,
             "micros": u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
         })
+    }
+}
+
+/// Operations of a patch that are shown; the JSON has all, with their values.
+const SHOWN: usize = 6;
+
+/// What a patch does, in short: `3 operations: add /spec/containers/-, …`.
+struct Operations<'a>(&'a Value);
+
+impl fmt::Display for Operations<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Policies give no patch.
+        let Some(operations) = self.0.as_array() else { return f.write_str("by an expression") };
+        write!(f, "{} operation{}", operations.len(), if operations.len() == 1 { "" } else { "s" })?;
+        for (index, operation) in operations.iter().take(SHOWN).enumerate() {
+            let text = |key: &str| operation[key].as_str().unwrap_or_default();
+            write!(f, "{} {} {}", if index == 0 { ":" } else { "," }, text("op"), text("path"))?;
+        }
+        if operations.len() > SHOWN {
+            write!(f, ", … and {} more", operations.len() - SHOWN)?;
+        }
+        Ok(())
     }
 }
 
@@ -113,10 +136,42 @@ impl fmt::Display for Entry {
         match &self.outcome {
             Outcome::Skipped(why) => write!(f, ": not called: {why}"),
             Outcome::Allowed => write!(f, ": allowed in {:?}", self.took),
-            Outcome::Patched(patch) => write!(f, ": patched in {:?}: {patch}", self.took),
+            Outcome::Patched(patch) => write!(f, ": patched in {:?}: {}", self.took, Operations(patch)),
             Outcome::Denied(message) => write!(f, ": denied in {:?}: {message}", self.took),
             Outcome::FailedOpen(error) => write!(f, ": failed, ignored, in {:?}: {error}", self.took),
             Outcome::Failed(error) => write!(f, ": failed in {:?}: {error}", self.took),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Entry, Outcome, Phase};
+
+    #[test]
+    fn a_patch_is_told_in_short_and_kept_whole() {
+        let operation = |path: &str| json!({"op": "add", "path": path, "value": {"much": "more"}});
+        let patch: Vec<_> = (0..9).map(|index| operation(&format!("/spec/{index}"))).collect();
+        let entry = Entry {
+            phase: Phase::Mutating,
+            round: 1,
+            configuration: "c".to_owned(),
+            webhook: "h.example.com".to_owned(),
+            uid: "u".to_owned(),
+            outcome: Outcome::Patched(json!(patch).into()),
+            took: Duration::from_millis(3),
+        };
+        assert_eq!(
+            entry.to_string(),
+            "mutating round 1 c/h.example.com: patched in 3ms: 9 operations: add /spec/0, add /spec/1, add /spec/2, \
+             add /spec/3, add /spec/4, add /spec/5, … and 3 more"
+        );
+        assert_eq!(entry.to_json()["detail"], json!(patch));
+        let one = Entry { outcome: Outcome::Patched(json!([operation("/a")]).into()), ..entry };
+        assert!(one.to_string().ends_with("patched in 3ms: 1 operation: add /a"), "{one}");
     }
 }

@@ -46,14 +46,24 @@ pub(crate) fn should_call(
 ) -> Result<Match, Rejection> {
     let in_namespace = namespace_matches(&hook.namespace_selector, attributes, cluster);
     if let Ok(false) = in_namespace {
-        return Ok(Match::No("namespaceSelector does not match".to_owned()));
+        let namespace = &attributes.namespace;
+        // A Namespace that is written is judged by its own labels.
+        let own = attributes.object.as_ref().filter(|_| attributes.resource.resource == "namespaces");
+        let stored = if own.is_none() { cluster.get("", "namespaces", "", namespace) } else { None };
+        let labels = labels(own.or(stored.as_deref()));
+        return Ok(Match::No(format!("namespaceSelector does not match namespace {namespace} with {labels}")));
     }
     let object = object_matches(&hook.object_selector, attributes);
     if let Ok(false) = object {
-        return Ok(Match::No("objectSelector does not match".to_owned()));
+        let labels = labels(attributes.object.as_ref().or(attributes.old_object.as_deref()));
+        return Ok(Match::No(format!("objectSelector does not match an object with {labels}")));
     }
     let Some(invocation) = invocation(&hook.rules, hook.equivalent, attributes, cluster) else {
-        return Ok(Match::No("no rule matches".to_owned()));
+        let resource = &attributes.resource;
+        let (group, version) = (resource.group_resource(), &resource.version);
+        let slash = if attributes.subresource.is_empty() { "" } else { "/" };
+        let what = format!("{} {group}{slash}{} {version}", attributes.operation, attributes.subresource);
+        return Ok(Match::No(format!("no rule matches {what}")));
     };
     in_namespace?;
     object?;
@@ -84,6 +94,19 @@ pub(crate) fn should_call(
         }
     }
     Ok(Match::Yes(invocation))
+}
+
+/// Labels that are told at most.
+const LABELS: usize = 8;
+
+/// An object's labels for the trace.
+fn labels(object: Option<&Value>) -> String {
+    let all = object.and_then(|object| object["metadata"]["labels"].as_object());
+    let Some(all) = all.filter(|all| !all.is_empty()) else { return "no labels".to_owned() };
+    let shown = all.iter().take(LABELS).map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+    let shown: Vec<_> = shown.collect();
+    let more = if all.len() > LABELS { ", …" } else { "" };
+    format!("labels {}{more}", shown.join(","))
 }
 
 /// Counts a call.

@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Use this seed in place of the scenarios' own.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Show each request and what admission did, also of scenarios that go well.
+    /// Show each request and what admission did, also of scenarios that go well; with --json as `requests`.
     #[arg(long)]
     trace: bool,
 }
@@ -27,7 +27,14 @@ impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let outcomes = self.outcomes(output)?;
         if output.json {
-            output.print_json(&outcomes.iter().map(Outcome::json).collect());
+            let told = outcomes.iter().map(|outcome| {
+                let mut json = outcome.json();
+                if self.trace {
+                    json["requests"] = outcome.requests.clone().into();
+                }
+                json
+            });
+            output.print_json(&told.collect());
         }
         Ok(outcomes.iter().all(Outcome::is_ok))
     }

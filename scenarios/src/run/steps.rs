@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use fake_apiserver::admission::Entry;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -12,6 +13,9 @@ use super::world::World;
 use super::{Failure, Outcome};
 use crate::cluster::{Answer, Ask};
 use crate::scenario::{Expect, Look, ObjectRef, Scenario, StepKind};
+
+/// Requests of a scenario that are kept for machines.
+const REQUESTS: usize = 1000;
 
 /// The last request of a scenario.
 pub(super) struct Last {
@@ -28,6 +32,7 @@ struct Runner {
     /// Calls of the webhooks before the last step that made requests.
     mark: Vec<usize>,
     trace: String,
+    requests: Vec<Value>,
     began: Instant,
     /// Whether the current step made a request.
     asked: bool,
@@ -45,6 +50,7 @@ pub(super) async fn run(scenario: &Scenario) -> Outcome {
         seed: scenario.seed,
         failure: None,
         trace: String::new(),
+        requests: Vec::new(),
     };
     let failure = |line, step, word: &str, message| Failure { line, step, word: word.to_owned(), message };
     let world = match World::start(scenario).await {
@@ -55,7 +61,8 @@ pub(super) async fn run(scenario: &Scenario) -> Outcome {
         }
     };
     let mark = world.mark();
-    let mut runner = Runner { world, last: None, mark, trace: String::new(), began, asked: false };
+    let mut runner =
+        Runner { world, last: None, mark, trace: String::new(), requests: Vec::new(), began, asked: false };
     for (index, step) in scenario.steps.iter().enumerate() {
         let word = step.kind.word();
         // A refusal fails the scenario, unless the next step looks at it.
@@ -78,6 +85,7 @@ pub(super) async fn run(scenario: &Scenario) -> Outcome {
     }
     outcome.virtual_time = began.elapsed();
     outcome.trace = runner.trace;
+    outcome.requests = runner.requests;
     outcome
 }
 
@@ -173,7 +181,15 @@ impl Runner {
         for warning in &answer.warnings {
             let _ = write!(line, "\n    warning: {warning}");
         }
-        for entry in self.world.named(&answer.trace.entries) {
+        let entries = self.world.named(&answer.trace.entries);
+        if self.requests.len() < REQUESTS {
+            self.requests.push(json!({
+                "seconds": self.began.elapsed().as_secs_f64(), "request": what, "status": answer.status,
+                "message": answer.message(), "warnings": answer.warnings,
+                "admission": entries.iter().map(Entry::to_json).collect::<Vec<_>>(),
+            }));
+        }
+        for entry in entries {
             let _ = write!(line, "\n    {}", clipped(&entry.to_string()));
         }
         self.tell(&line);
