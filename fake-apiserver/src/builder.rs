@@ -382,9 +382,19 @@ impl FakeApiserver {
 
     /// The same with any headers; `Impersonate-*` makes it another user's request.
     pub async fn exchange(&self, request: Request<impl Into<Bytes>>) -> Response {
-        let request = request.map(|body| Full::new(body.into()));
+        self.answer(&self.admin, request.map(Into::into)).await
+    }
+
+    /// The same without `admin`'s certificate: the request comes from whom its own headers name, `Authorization` with a
+    /// service account's token, or else from `system:anonymous`.
+    pub async fn exchange_without_certificate(&self, request: Request<impl Into<Bytes>>) -> Response {
+        self.answer(&Peer::default(), request.map(Into::into)).await
+    }
+
+    async fn answer(&self, peer: &Peer, request: Request<Bytes>) -> Response {
+        let request = request.map(Full::new);
         // Boxed, so that callers' futures stay small.
-        let handling: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle(&self.core, &self.admin, request));
+        let handling: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle(&self.core, peer, request));
         let (answer, admission) = followed(handling).await;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();

@@ -4,4 +4,8 @@
 mod binary;
 mod client;
 mod observe;
+mod properties;
 mod raw;
+mod simulated_network;
+#[path = "../support/mod.rs"]
+mod support;

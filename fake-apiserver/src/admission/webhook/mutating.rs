@@ -32,6 +32,8 @@ pub(crate) struct Reinvocation {
     to_call: BTreeSet<String>,
     /// The object as the last webhook left it; kept only where the second round looks at it.
     last: Option<Value>,
+    /// Whether a patch has been applied in this request.
+    patched: bool,
 }
 
 impl Reinvocation {
@@ -203,7 +205,11 @@ impl Round<'_> {
         let internal = |text: &str| Failure::Rejected(Rejection::internal(text));
         let patched = patch.apply(object.clone()).map_err(|error| internal(&error.to_string()))?;
         let (kind, mut patched) = decode(self.cluster, &invocation.kind, patched).map_err(|error| internal(&error))?;
-        let changed = patched != *object;
+        // The times of this request's managedFields are cut to seconds when a patched object is decoded for the first time,
+        // which the real server takes for a change (vector `patch-semantics/value-null`, its audit annotation).
+        let changed =
+            patched != *object || !self.reinvocation.patched && has_new_managed_fields(self.attributes, object);
+        self.reinvocation.patched = true;
         self.annotate_patch(index, hook, &verdict.patch);
         self.cluster.default(&kind, &mut patched);
         self.attributes.object = Some(patched);
@@ -275,6 +281,13 @@ impl Round<'_> {
             took: started.elapsed(),
         });
     }
+}
+
+/// Whether the request itself has written any of the object's managedFields.
+fn has_new_managed_fields(attributes: &Attributes, object: &Value) -> bool {
+    let old = attributes.old_object.as_ref().and_then(|old| old["metadata"]["managedFields"].as_array());
+    let entries = object["metadata"]["managedFields"].as_array();
+    entries.is_some_and(|entries| entries.iter().any(|entry| !old.is_some_and(|old| old.contains(entry))))
 }
 
 /// Decodes a patched object as the kind that it says it is, or as the expected one where it says nothing.
