@@ -27,7 +27,7 @@ use crate::kinds::Registry;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::registry::bootstrap;
-use crate::registry::internal;
+use crate::registry::{internal, snapshot};
 use crate::store::{DEFAULT_HISTORY, Store};
 use crate::trace::{Log, Requests, followed};
 use crate::version::KubernetesVersion;
@@ -54,6 +54,7 @@ pub struct Builder {
     history: usize,
     services: HashMap<(String, String, u16), SocketAddr>,
     objects: Vec<Value>,
+    restored: Vec<Value>,
     connector: Option<Arc<dyn Connector>>,
     controllers: bool,
     nodes: u32,
@@ -75,6 +76,7 @@ impl Default for Builder {
             history: DEFAULT_HISTORY,
             services: HashMap::new(),
             objects: Vec::new(),
+            restored: Vec::new(),
             connector: None,
             controllers: true,
             nodes: 0,
@@ -137,6 +139,15 @@ impl Builder {
     #[must_use]
     pub fn object(mut self, object: Value) -> Builder {
         self.objects.push(object);
+        self
+    }
+
+    /// Objects that are put into the store as they are, past admission: uids, times and statuses stay. What
+    /// [`FakeApiserver::export`] gave, or `kubectl get -o yaml` of a real cluster, lists included; what every cluster has
+    /// from the start is replaced.
+    #[must_use]
+    pub fn restore(mut self, objects: impl IntoIterator<Item = Value>) -> Builder {
+        self.restored.extend(objects);
         self
     }
 
@@ -268,6 +279,8 @@ impl Builder {
             address: OnceLock::from(address),
         });
         bootstrap::fill(&core);
+        snapshot::import(&core, self.restored)
+            .map_err(|message| Error::Object { object: "the restored cluster".to_owned(), message })?;
         let cluster = serve(core, listener, address)?;
         for object in self.objects {
             cluster.create(object).await?;
@@ -336,6 +349,16 @@ impl FakeApiserver {
     /// The certificate of the cluster's authority, PEM.
     pub fn ca_pem(&self) -> String {
         self.core.authority.pem()
+    }
+
+    /// The whole cluster as one `v1` List: every stored object, for [`Builder::restore`].
+    pub fn export(&self) -> Value {
+        snapshot::list(snapshot::export(&self.core))
+    }
+
+    /// Changes with every write to the store.
+    pub fn revision(&self) -> u64 {
+        self.core.store.revision()
     }
 
     /// The last 256 requests that went through admission, with every webhook that was considered.

@@ -21,6 +21,7 @@ mod reviews;
 pub(crate) mod seam;
 mod selectors;
 mod services;
+pub(crate) mod snapshot;
 mod structural;
 mod subresources;
 mod update;

@@ -17,6 +17,7 @@ mod progress;
 mod replay;
 mod run;
 mod trust;
+mod up;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Compare(compare::Args),
     /// Put the results of a replay's shards together: files that `towtank replay --json` wrote.
     Merge(merge::Args),
+    /// A cluster to work with kubectl: apiserver, controllers, simulated nodes and, if wanted, the sidecar injector.
+    Up(up::Args),
 }
 
 /// Carries a command out; prints what is to be printed.
@@ -66,6 +69,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Replay(args)) => args.run(&output),
         Some(Command::Check(args)) => args.run(&output),
         Some(Command::Compare(args)) => args.run(&output),
+        Some(Command::Up(args)) => args.run(&output),
         Some(Command::Merge(args)) => args.run(&output),
         None => everything(&output),
     };

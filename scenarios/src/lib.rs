@@ -14,6 +14,7 @@
 //! - [`check`]: laws that every webhook should keep, held against one;
 //! - [`report`]: what became of them;
 //! - [`scenario`]: the scenario file, and [`run`], which runs it in a [`cluster`];
+//! - [`up`]: a cluster to work with;
 //! - [`hook`]: a webhook in this process, with faults;
 //! - [`https`]: the client that speaks to webhooks.
 
@@ -29,3 +30,4 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod style;
+pub mod up;
