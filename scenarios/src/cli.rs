@@ -7,6 +7,7 @@
 //! log could not be read;
 //! 2, the command could not be carried out (flags, files, an injector configuration that does not load).
 
+mod capture;
 mod check;
 mod compare;
 mod comparison;
@@ -50,6 +51,8 @@ enum Command {
     Run(run::Args),
     /// Replay captured AdmissionReviews, through an apiserver or straight at a webhook.
     Replay(replay::Args),
+    /// Stand in front of a webhook and record what it is asked and what it answers, secrets redacted.
+    Capture(Box<capture::Args>),
     /// Hold laws against a webhook: that it is idempotent, leaves alone what is not its own, answers in time, and more.
     Check(check::Args),
     /// Compare what two webhooks, or two configurations, make of captured reviews.
@@ -67,6 +70,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Some(Command::Run(args)) => args.run(&output),
         Some(Command::Replay(args)) => args.run(&output),
+        Some(Command::Capture(args)) => args.run(&output),
         Some(Command::Check(args)) => args.run(&output),
         Some(Command::Compare(args)) => args.run(&output),
         Some(Command::Up(args)) => args.run(&output),

@@ -236,7 +236,7 @@ impl Connection {
     }
 }
 
-fn client_config(trust: &Trust) -> Result<ClientConfig, Error> {
+pub(crate) fn client_config(trust: &Trust) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

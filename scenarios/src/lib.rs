@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
+//! - [`capture`]: a proxy in front of a webhook that writes such a log;
 //! - [`compare`]: what two webhooks make of the same reviews;
 //! - [`check`]: laws that every webhook should keep, held against one;
 //! - [`report`]: what became of them;
@@ -19,6 +20,7 @@
 //! - [`https`]: the client that speaks to webhooks.
 
 pub mod boxed;
+pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod cluster;
