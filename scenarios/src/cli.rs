@@ -11,6 +11,7 @@ mod capture;
 mod check;
 mod compare;
 mod comparison;
+mod import;
 mod injector;
 mod merge;
 mod output;
@@ -53,6 +54,8 @@ enum Command {
     Replay(replay::Args),
     /// Stand in front of a webhook and record what it is asked and what it answers, secrets redacted.
     Capture(Box<capture::Args>),
+    /// Make a capture log of audit logs, injector logs, single reviews or OPA inputs, secrets redacted.
+    Import(import::Args),
     /// Hold laws against a webhook: that it is idempotent, leaves alone what is not its own, answers in time, and more.
     Check(check::Args),
     /// Compare what two webhooks, or two configurations, make of captured reviews.
@@ -71,6 +74,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Run(args)) => args.run(&output),
         Some(Command::Replay(args)) => args.run(&output),
         Some(Command::Capture(args)) => args.run(&output),
+        Some(Command::Import(args)) => args.run(&output),
         Some(Command::Check(args)) => args.run(&output),
         Some(Command::Compare(args)) => args.run(&output),
         Some(Command::Up(args)) => args.run(&output),

@@ -11,6 +11,7 @@
 //!
 //! - [`replay`]: AdmissionReviews of a capture log, through an apiserver or straight at a webhook;
 //! - [`capture`]: a proxy in front of a webhook that writes such a log;
+//! - [`import`]: such a log out of audit logs and others;
 //! - [`compare`]: what two webhooks make of the same reviews;
 //! - [`check`]: laws that every webhook should keep, held against one;
 //! - [`report`]: what became of them;
@@ -27,6 +28,7 @@ pub mod cluster;
 pub mod compare;
 pub mod hook;
 pub mod https;
+pub mod import;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -1,0 +1,118 @@
+//! `towtank import`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use admission::capture::{Compression, Reader, Record, Redactor, Writer};
+use anyhow::Context;
+use injector::capture::RecordingFlags;
+use serde_json::json;
+
+use super::output::Output;
+use crate::import::{Format, Imported, import};
+
+#[derive(Debug, clap::Args)]
+#[group(id = "import", multiple = true)]
+pub(super) struct Args {
+    /// Files, or directories of them; `-` is standard input. Plain, .gz or .zst.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Where the log goes, compressed as its name says. Default: standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What the files hold. Default: told from their content.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Only the calls of this webhook (audit logs).
+    #[arg(long, value_name = "NAME")]
+    webhook: Option<String>,
+    #[command(flatten)]
+    recording: RecordingFlags,
+}
+
+impl Args {
+    /// Writes the log; false if something could not be read.
+    pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
+        let redactor = self.recording.redactor()?;
+        let mut imported = Imported::default();
+        match &self.output {
+            Some(file) => {
+                let mut writer = Writer::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+                self.all(&mut imported, redactor.as_ref(), &mut writer)?;
+                writer.finish().and_then(|mut file| file.flush())?;
+            }
+            None => {
+                let mut writer = Writer::new(std::io::stdout().lock(), Compression::None)?;
+                self.all(&mut imported, redactor.as_ref(), &mut writer)?;
+                writer.finish()?.flush()?;
+            }
+        }
+        self.tell(&imported, output);
+        Ok(imported.unreadable == 0 && imported.reviews > 0)
+    }
+
+    fn all<W: Write>(
+        &self,
+        imported: &mut Imported,
+        redactor: Option<&Redactor>,
+        writer: &mut Writer<W>,
+    ) -> anyhow::Result<()> {
+        let mut seq = 0;
+        for path in &self.files {
+            for file in expand(path).with_context(|| format!("cannot read {}", path.display()))? {
+                let name = file.display().to_string();
+                let reader = if file == Path::new("-") { Reader::new(std::io::stdin()) } else { Reader::open(&file) };
+                let reader = reader.with_context(|| format!("cannot read {name}"))?;
+                let mut left_out = 0;
+                import(&name, reader, self.format, imported, |record: &Record| {
+                    if self.webhook.as_ref().is_some_and(|webhook| *webhook != record.webhook) {
+                        left_out += 1;
+                        return Ok(());
+                    }
+                    seq += 1;
+                    let mut record = Record { seq, ..record.clone() };
+                    if let Some(redactor) = redactor {
+                        redactor.record(&mut record);
+                    }
+                    writer.write(&record)
+                })?;
+                imported.reviews -= left_out;
+            }
+        }
+        Ok(())
+    }
+
+    /// To standard error: standard output may be the log.
+    fn tell(&self, imported: &Imported, output: &Output) {
+        let mut err = std::io::stderr().lock();
+        for problem in &imported.problems {
+            let _ = writeln!(err, "towtank: {problem}");
+        }
+        if output.json && self.output.is_some() {
+            output.print_json(&json!({ "reviews": imported.reviews, "passedOver": imported.passed_over,
+                "unreadable": imported.unreadable }));
+            return;
+        }
+        let _ = writeln!(err, "{} reviews, {} entries could not be read", imported.reviews, imported.unreadable);
+        for (why, count) in &imported.passed_over {
+            let _ = writeln!(err, "passed over: {count} ({why})");
+        }
+    }
+}
+
+/// The files of a directory, sorted; anything else is itself.
+fn expand(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.is_file() && !hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,253 @@
+use std::collections::HashMap;
+use std::io::Cursor;
+
+use super::*;
+
+const AUDIT: &[u8] = include_bytes!("recorded/audit.jsonl.zst");
+/// What the webhooks received during the same run.
+const RECEIVED: &[u8] = include_bytes!("recorded/webhook-side.jsonl.zst");
+
+fn imported(bytes: impl Into<Vec<u8>>) -> (Vec<Record>, Imported) {
+    let (mut records, mut imported) = (Vec::new(), Imported::default());
+    let reader = Reader::new(Cursor::new(bytes.into())).unwrap();
+    import("test", reader, None, &mut imported, |record| {
+        records.push(record.clone());
+        Ok(())
+    })
+    .unwrap();
+    (records, imported)
+}
+
+fn request(record: &Record) -> Value {
+    serde_json::from_str::<Value>(&record.body).unwrap()["request"].take()
+}
+
+/// Reviews are told apart by everything that both logs hold about a pod as it was sent.
+fn key(request: &Value, webhook: &str) -> String {
+    let object = &request["object"];
+    let container = &object["spec"]["containers"][0];
+    let what = json!([
+        request["namespace"],
+        object["metadata"]["name"],
+        object["metadata"]["generateName"],
+        container["name"],
+        container["image"],
+        container["ports"],
+        request["dryRun"]
+    ]);
+    format!("{webhook} {what}")
+}
+
+#[test]
+fn an_audit_log_becomes_what_the_webhooks_received() {
+    let (records, imported) = imported(AUDIT);
+    assert_eq!((records.len(), imported.unreadable), (140, 0), "{:?}", imported.passed_over);
+    let mut received: HashMap<String, Vec<Value>> = HashMap::new();
+    for record in Reader::new(RECEIVED).unwrap().map(Result::unwrap) {
+        let webhook = match record.path.as_str() {
+            "/inject" => "a.capture.example.com",
+            "/inject-v1beta1" => "c.capture.example.com",
+            _ => "b.capture.example.com",
+        };
+        let request = request(&record);
+        received.entry(key(&request, webhook)).or_default().push(request);
+    }
+    let (mut whole, mut refused, mut unheard) = (0, 0, 0);
+    for record in &records {
+        let mut rebuilt = request(record);
+        let Some(candidates) = received.get_mut(&key(&rebuilt, &record.webhook)).filter(|list| !list.is_empty()) else {
+            // The recorder on the webhook's side lost four of them.
+            unheard += 1;
+            continue;
+        };
+        // The uid of a review is in no audit log.
+        for candidate in candidates.iter_mut() {
+            candidate["uid"] = rebuilt["uid"].clone();
+        }
+        if let Some(at) = candidates.iter().position(|candidate| *candidate == rebuilt) {
+            candidates.remove(at);
+            whole += 1;
+            continue;
+        }
+        // Where the pod was refused there is no stored one: what built-in admission added is not in the log.
+        assert!(rebuilt["object"]["metadata"]["managedFields"].is_null(), "differs: {}\n{}", rebuilt, candidates[0]);
+        let limits = |spec: &mut Value| {
+            for list in ["containers", "initContainers"] {
+                for container in spec[list].as_array_mut().into_iter().flatten() {
+                    container.as_object_mut().unwrap().remove("resources");
+                }
+            }
+        };
+        limits(&mut rebuilt["object"]["spec"]);
+        let at = candidates.iter().position(|candidate| contains(candidate, &rebuilt));
+        candidates.remove(at.unwrap_or_else(|| panic!("not part of it: {rebuilt}\n{}", candidates[0])));
+        refused += 1;
+    }
+    assert_eq!((whole, refused, unheard), (119, 17, 4));
+}
+
+/// Whether a value has everything that another has; lists may go on.
+fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|other| contains(other, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() >= part.len() && whole.iter().zip(part).all(|(whole, part)| contains(whole, part))
+        }
+        _ => whole == part,
+    }
+}
+
+#[test]
+fn the_recorded_patches_are_the_answers() {
+    let (records, _) = imported(AUDIT);
+    let mut mutated = 0;
+    for record in &records {
+        let answer: Value = serde_json::from_str(&record.response.as_ref().unwrap().body).unwrap();
+        assert_eq!(answer["response"]["uid"], request(record)["uid"]);
+        mutated += usize::from(answer["response"]["patchType"] == "JSONPatch");
+    }
+    assert_eq!(mutated, 140);
+}
+
+fn event(annotations: Value, stored: Value) -> Value {
+    json!({ "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "verb": "create", "auditID": "x",
+        "requestURI": "/api/v1/namespaces/shop/pods?fieldManager=kubectl-create", "user": { "username": "alice" },
+        "objectRef": { "resource": "pods", "namespace": "shop", "apiVersion": "v1" }, "annotations": annotations,
+        "requestObject": { "kind": "Pod", "apiVersion": "v1", "metadata": { "name": "web" },
+            "spec": { "containers": [{ "name": "app", "image": "a" }, { "name": "old", "image": "o" }] } },
+        "responseObject": stored, "responseStatus": { "code": 201 } })
+}
+
+fn annotation(webhook: &str, patch: Value) -> (String, String) {
+    let patch = json!({ "configuration": "c", "webhook": webhook, "patch": patch, "patchType": "JSONPatch" });
+    let called = json!({ "configuration": "c", "webhook": webhook, "mutated": true });
+    (called.to_string(), patch.to_string())
+}
+
+#[test]
+fn each_webhook_sees_what_the_one_before_it_left() {
+    let (a, a_patch) = annotation(
+        "a",
+        json!([
+        { "op": "add", "path": "/spec/containers/-", "value": { "name": "proxy", "image": "p" } },
+        { "op": "remove", "path": "/spec/containers/1" },
+        { "op": "add", "path": "/spec/tolerations/-", "value": { "key": "a" } },
+        { "op": "add", "path": "/metadata/annotations/a~1b", "value": "c" }]),
+    );
+    let (b, b_patch) = annotation("b", json!([{ "op": "add", "path": "/metadata/labels", "value": { "b": "1" } }]));
+    let stored = json!({ "kind": "Pod", "apiVersion": "v1", "metadata": { "name": "web", "namespace": "shop", "uid": "u",
+        "labels": { "b": "1" }, "annotations": { "a/b": "c", "limits": "set" } },
+        "spec": { "serviceAccountName": "default", "tolerations": [{ "key": "not-ready" }, { "key": "a" }], "containers": [
+            { "name": "app", "image": "a", "volumeMounts": [{ "name": "token" }] },
+            { "name": "proxy", "image": "p", "terminationMessagePath": "/dev/termination-log" }] },
+        "status": { "phase": "Pending" } });
+    let event = event(
+        json!({
+            "mutation.webhook.admission.k8s.io/round_0_index_10": b, "patch.webhook.admission.k8s.io/round_0_index_10": b_patch,
+            "mutation.webhook.admission.k8s.io/round_0_index_2": a, "patch.webhook.admission.k8s.io/round_0_index_2": a_patch,
+        }),
+        stored,
+    );
+    let (records, _) = imported(event.to_string());
+    assert_eq!(records.iter().map(|record| record.webhook.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let first = json!({ "kind": "Pod", "apiVersion": "v1",
+        "metadata": { "name": "web", "namespace": "shop", "annotations": { "limits": "set" } },
+        "spec": { "serviceAccountName": "default", "tolerations": [{ "key": "not-ready" }], "containers": [
+            { "name": "app", "image": "a", "volumeMounts": [{ "name": "token" }] }, { "name": "old", "image": "o" }] } });
+    assert_eq!(request(&records[0])["object"], first);
+    let second = request(&records[1])["object"].take();
+    assert_eq!(second["metadata"]["annotations"], json!({ "limits": "set", "a/b": "c" }));
+    assert_eq!(second["spec"]["containers"][1]["name"], "proxy");
+    assert_eq!(second["spec"]["tolerations"], json!([{ "key": "not-ready" }, { "key": "a" }]));
+    assert!(second["metadata"]["labels"].is_null(), "the second webhook's own patch comes later");
+    assert_eq!(request(&records[0])["options"]["fieldManager"], "kubectl-create");
+}
+
+#[test]
+fn a_denial_is_the_answer_of_the_webhook_that_denied() {
+    let called = json!({ "configuration": "c", "webhook": "a.b.c", "mutated": false }).to_string();
+    let mut event = event(json!({ "mutation.webhook.admission.k8s.io/round_0_index_0": called }), Value::Null);
+    event["responseStatus"] = json!({ "code": 403, "message": "admission webhook \"a.b.c\" denied the request: no" });
+    let (records, _) = imported(event.to_string());
+    let answer: Value = serde_json::from_str(&records[0].response.as_ref().unwrap().body).unwrap();
+    assert_eq!(
+        (&answer["response"]["allowed"], &answer["response"]["status"]["message"]),
+        (&json!(false), &json!("no"))
+    );
+}
+
+#[test]
+fn reviews_come_in_many_wrappings() {
+    let review = json!({ "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
+        "request": { "uid": "u", "operation": "CREATE", "kind": { "kind": "Pod" }, "object": { "text": "a\n\nb\n" } } });
+    let yaml = apimachinery::yaml::to_string(&review);
+    for (name, text, count) in [
+        ("one line", review.to_string(), 1),
+        ("pretty", format!("{review:#}"), 1),
+        ("YAML", yaml.clone(), 1),
+        ("documents", format!("---\n{yaml}---\n{yaml}"), 2),
+        ("OPA input", json!({ "input": review }).to_string(), 1),
+        (
+            "OPA input of a request",
+            format!("{:#}", json!({ "input": { "request": review["request"], "kind": "AdmissionReview" } })),
+            1,
+        ),
+        ("Gatekeeper", json!({ "input": { "review": review["request"], "parameters": {} } }).to_string(), 1),
+        ("decision log", format!("{0}\n{0}\n", json!({ "decision_id": "d", "input": review, "result": true })), 2),
+        ("list", json!({ "kind": "List", "items": [review, review] }).to_string(), 2),
+        ("capture log", format!("{}\n", json!({ "format_version": 1, "body": review })), 1),
+    ] {
+        let (records, imported) = imported(text);
+        assert_eq!((records.len(), imported.unreadable), (count, 0), "{name}: {:?}", imported.problems);
+        assert!(records.iter().all(|record| request(record)["object"]["text"] == "a\n\nb\n"), "{name}");
+    }
+}
+
+#[test]
+fn an_injector_log_of_istio_1_0() {
+    let log = concat!(
+        "2019-01-31T12:00:00.000000Z\tinfo\tversion root@x-docker.io/istio-1.0.6\n",
+        "2019-01-31T12:00:01.250000Z\tinfo\tAdmissionReview for Kind=/v1, Kind=Pod Namespace=shop Name= () UID=u-1 Rfc6902PatchOperation=CREATE ",
+        "UserInfo={system:serviceaccount:kube-system:replicaset-controller  [system:serviceaccounts system:authenticated] map[]}\n",
+        "2019-01-31T12:00:01.250100Z\tdebug\tObject: {\"metadata\":{\"generateName\":\"web-\"},\"spec\":{}}\n",
+        "2019-01-31T12:00:01.250200Z\tdebug\tOldObject: \n",
+        "2019-01-31T12:00:01.251000Z\tinfo\tAdmissionResponse: patch=[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}]\n",
+        "2019-01-31T12:00:02.000000Z\tinfo\tAdmissionReview for Kind=/v1, Kind=Pod Namespace=shop Name= () UID=u-2 Rfc6902PatchOperation=CREATE ",
+        "UserInfo={admin uid-7 [system:masters] map[]}\n",
+    );
+    let (records, imported) = imported(log);
+    assert_eq!(records.len(), 1);
+    let review = request(&records[0]);
+    assert_eq!(review["userInfo"]["username"], "system:serviceaccount:kube-system:replicaset-controller");
+    assert_eq!(review["userInfo"]["groups"], json!(["system:serviceaccounts", "system:authenticated"]));
+    assert_eq!(review["object"]["metadata"]["generateName"], "web-");
+    assert!(records[0].response.as_ref().unwrap().body.contains("JSONPatch"));
+    assert_eq!(imported.passed_over.values().sum::<u64>(), 1, "the second has no object: {:?}", imported.passed_over);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_goes_on() {
+    let review = r#"{"kind":"AdmissionReview","request":{"uid":"u"}}"#;
+    let (records, imported) = imported(format!(
+        "{review}\n{{\"kind\":\"Pod\",\"x\":\"hunter2hunter2\"}}\n{{broken hunter2hunter2\n{review}\n{{\"kind\":"
+    ));
+    assert_eq!((records.len(), imported.unreadable), (2, 3));
+    assert!(
+        imported.problems[2].contains("line 5") && imported.problems[2].contains("torn"),
+        "{:?}",
+        imported.problems
+    );
+    assert!(!format!("{:?}", imported.problems).contains("hunter2"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_taken(text in "\\PC{0,300}", lines in "([ -~]{0,40}\n){0,6}") {
+        let mut sink = Imported::default();
+        for text in [text, lines] {
+            let _ = import("x", Reader::new(Cursor::new(text.into_bytes())).unwrap(), None, &mut sink, |_| Ok(()));
+        }
+    }
+}
