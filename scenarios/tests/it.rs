@@ -1,6 +1,9 @@
 //! The `towtank` command as people run it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[path = "it/capture.rs"]
+mod capture;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

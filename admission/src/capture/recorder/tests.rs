@@ -195,3 +195,47 @@ fn a_file_cut_off_anywhere_loses_its_end_and_nothing_else() {
         }
     }
 }
+
+#[test]
+#[ignore = "needs root: mounts a tmpfs"]
+fn a_full_disk_loses_nothing_that_was_written_and_writing_goes_on_when_there_is_room() {
+    struct Mounted(tempfile::TempDir);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+        }
+    }
+    let disk = Mounted(tempfile::tempdir().unwrap());
+    let mount = ["-t", "tmpfs", "-o", "size=512k", "tmpfs"];
+    assert!(std::process::Command::new("mount").args(mount).arg(disk.0.path()).status().unwrap().success());
+    let place = disk.0.path().join("log");
+    let ballast = disk.0.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 256 << 10]).unwrap();
+    let (send, notices) = mpsc::channel();
+    let options = Options {
+        compression: Compression::None,
+        fsync: Fsync::Each,
+        max_bytes: 64 << 10,
+        retry_after: Duration::from_millis(1),
+        ..options(&place)
+    };
+    let recorder = Recorder::start(options, move |notice| send.send(notice).unwrap()).unwrap();
+    let mut offered: u64 = 0;
+    let message = loop {
+        recorder.record(exchange(&"x".repeat(5000)));
+        offered += 1;
+        match notices.try_recv() {
+            Ok(Notice::Failing { message }) => break message,
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => assert!(recorder.flush(Duration::from_secs(5)) || offered > 10, "it fills up"),
+        }
+    };
+    assert!(message.contains("No space left"), "{message}");
+    // What counts as written is whole, and nothing else is there.
+    assert_eq!(read(&place).len() as u64, recorder.counts().written);
+    std::fs::remove_file(&ballast).unwrap();
+    assert!(matches!(notices.recv().unwrap(), Notice::Recovered { .. }));
+    let counts = recorder.close();
+    assert_eq!((counts.written + counts.dropped, read(&place).len() as u64), (offered, counts.written));
+    assert!(counts.errors > 0 && notices.try_recv().is_err(), "told once: {counts:?}");
+}
