@@ -26,6 +26,9 @@ pub(super) fn reviews(event: &Value) -> Result<Vec<Record>, &'static str> {
     if event["stage"] != "ResponseComplete" {
         return Err("an earlier stage of a request");
     }
+    if !matches!(event["level"].as_str(), Some("Request" | "RequestResponse")) {
+        return Err("no object: the policy's level for it is below Request");
+    }
     let reference = &event["objectRef"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let subresource = text(&reference["subresource"]);

@@ -64,6 +64,12 @@ fn an_audit_log_becomes_what_the_webhooks_received() {
         for candidate in candidates.iter_mut() {
             candidate["uid"] = rebuilt["uid"].clone();
         }
+        // LimitRanger runs again after the webhooks and writes this anew: the log holds the later text.
+        for request in candidates.iter_mut().chain([&mut rebuilt]) {
+            if let Some(annotations) = request["object"]["metadata"]["annotations"].as_object_mut() {
+                annotations.remove("kubernetes.io/limit-ranger");
+            }
+        }
         if let Some(at) = candidates.iter().position(|candidate| *candidate == rebuilt) {
             candidates.remove(at);
             whole += 1;
@@ -73,7 +79,7 @@ fn an_audit_log_becomes_what_the_webhooks_received() {
         assert!(rebuilt["object"]["metadata"]["managedFields"].is_null(), "differs: {}\n{}", rebuilt, candidates[0]);
         let limits = |spec: &mut Value| {
             for list in ["containers", "initContainers"] {
-                for container in spec[list].as_array_mut().into_iter().flatten() {
+                for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
                     container.as_object_mut().unwrap().remove("resources");
                 }
             }
@@ -112,7 +118,7 @@ fn the_recorded_patches_are_the_answers() {
 }
 
 fn event(annotations: Value, stored: Value) -> Value {
-    json!({ "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "verb": "create", "auditID": "x",
+    json!({ "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "level": "RequestResponse", "verb": "create", "auditID": "x",
         "requestURI": "/api/v1/namespaces/shop/pods?fieldManager=kubectl-create", "user": { "username": "alice" },
         "objectRef": { "resource": "pods", "namespace": "shop", "apiVersion": "v1" }, "annotations": annotations,
         "requestObject": { "kind": "Pod", "apiVersion": "v1", "metadata": { "name": "web" },
