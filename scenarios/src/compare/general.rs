@@ -10,7 +10,11 @@ const SHORTEST: usize = 3;
 
 /// What an object calls itself and those around it: texts and their placeholders, the longest text first.
 #[derive(Debug, Default)]
-pub(super) struct Own(Vec<(String, &'static str)>);
+pub(super) struct Own {
+    names: Vec<(String, &'static str)>,
+    /// Containers that the object came with; a sidecar's own name stays.
+    containers: Vec<String>,
+}
 
 impl Own {
     /// Of this object, in this namespace, under review by this uid.
@@ -48,7 +52,11 @@ impl Own {
         names.retain(|(name, _)| name.len() >= SHORTEST && name != "default");
         names.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()));
         names.dedup_by(|(later, _), (first, _)| later == first);
-        Self(names)
+        let lists = ["containers", "initContainers"].map(|list| object["spec"][list].as_array());
+        let containers = lists.into_iter().flatten().flatten().filter_map(|container| container["name"].as_str());
+        // A pod may bring a part of the sidecar along, to override it.
+        let containers = containers.filter(|name| !name.starts_with("istio-")).map(str::to_owned).collect();
+        Self { names, containers }
     }
 
     /// A text with placeholders. A name counts only where it stands as a word of its own.
@@ -57,7 +65,7 @@ impl Own {
         let mut rest = text;
         'outer: while let Some(next) = rest.chars().next() {
             if !out.chars().next_back().is_some_and(char::is_alphanumeric) {
-                for (name, placeholder) in &self.0 {
+                for (name, placeholder) in &self.names {
                     let Some(after) = rest.strip_prefix(name.as_str()) else { continue };
                     let ends = name.ends_with('-') || !after.chars().next().is_some_and(char::is_alphanumeric);
                     if ends {
@@ -95,6 +103,13 @@ impl Own {
         }
     }
 
+    /// Whether an item in the list at this place is a container that the object came with.
+    fn is_container(&self, path: &str, keys: &[(String, Value)]) -> bool {
+        let listed = path == "/spec/containers" || path == "/spec/initContainers";
+        let own = |value: &Value| self.containers.iter().any(|name| value == name.as_str());
+        listed && matches!(keys, [(_, name)] if own(name))
+    }
+
     fn path(&self, steps: &[Step], kind: ChangeKind) -> String {
         let mut path = String::new();
         for step in steps {
@@ -108,6 +123,7 @@ impl Own {
                     }
                     path.push_str(&self.text(key).replace('~', "~0").replace('/', "~1"));
                 }
+                Step::Item(keys) if self.is_container(&path, keys) => path.push_str("[name=<container>]"),
                 Step::Item(keys) => {
                     let keys: Vec<_> =
                         keys.iter().map(|(key, value)| format!("{key}={}", self.text(&plain(value)))).collect();
