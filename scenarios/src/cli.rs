@@ -17,6 +17,8 @@ mod merge;
 mod output;
 mod progress;
 mod replay;
+mod report;
+mod reports;
 mod run;
 mod trust;
 mod up;
@@ -64,6 +66,8 @@ enum Command {
     Merge(merge::Args),
     /// A cluster to work with kubectl: apiserver, controllers, simulated nodes and, if wanted, the sidecar injector.
     Up(up::Args),
+    /// Make a report from a saved result.
+    Report(report::Args),
 }
 
 /// Carries a command out; prints what is to be printed.
@@ -79,6 +83,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Compare(args)) => args.run(&output),
         Some(Command::Up(args)) => args.run(&output),
         Some(Command::Merge(args)) => args.run(&output),
+        Some(Command::Report(args)) => args.run(&output),
         None => everything(&output),
     };
     match done {

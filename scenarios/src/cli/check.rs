@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{injector, positive, trust};
+use super::{injector, positive, reports, trust};
 use crate::boxed;
 use crate::check::{Check, Checked, ISTIO, all, render, save};
 use crate::https::{Endpoint, Trust};
@@ -49,6 +49,8 @@ pub(super) struct Args {
     /// Seconds to wait for an answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = positive)]
     timeout: f64,
+    #[command(flatten)]
+    reports: reports::Args,
     /// List the laws, and why they matter.
     #[arg(long)]
     list: bool,
@@ -65,10 +67,16 @@ impl Args {
         if let Some(directory) = &self.save {
             save(&mut checked, directory, &self.scenario_webhook())?;
         }
-        if output.json {
-            output.print_json(&serde_json::to_value(&checked)?);
-        } else {
-            output.print(&render(&checked, output.style));
+        // What is saved is meant to be sent; what is shown is not.
+        let shown = self.reports.shown(&serde_json::to_value(&checked)?)?;
+        self.reports.write(&shown, output)?;
+        let checked: Checked = serde_json::from_value(shown.clone())?;
+        if !self.reports.takes_stdout() {
+            if output.json {
+                output.print_json(&shown);
+            } else {
+                output.print(&render(&checked, output.style));
+            }
         }
         Ok(checked.is_ok())
     }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde_json::Value;
 
 use super::output::Output;
+use super::reports;
 use crate::boxed;
 use crate::report::{line, summary};
 use crate::run::{Outcome, run as run_scenario};
@@ -21,12 +23,14 @@ pub(super) struct Args {
     /// Show each request and what admission did, also of scenarios that go well; with --json as `requests`.
     #[arg(long)]
     trace: bool,
+    #[command(flatten)]
+    reports: reports::Args,
 }
 
 impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let outcomes = self.outcomes(output)?;
-        if output.json {
+        let result: Value = {
             let told = outcomes.iter().map(|outcome| {
                 let mut json = outcome.json();
                 if self.trace {
@@ -34,7 +38,11 @@ impl Args {
                 }
                 json
             });
-            output.print_json(&told.collect());
+            told.collect()
+        };
+        self.reports.write(&result, output)?;
+        if output.json && !self.reports.takes_stdout() {
+            output.print_json(&result);
         }
         Ok(outcomes.iter().all(Outcome::is_ok))
     }
@@ -50,12 +58,12 @@ impl Args {
         let mut outcomes = Vec::new();
         for scenario in &scenarios {
             let outcome = run_scenario(scenario)?;
-            if !output.json {
+            if !output.json && !self.reports.takes_stdout() {
                 output.print(&line(&outcome, output.style, self.trace));
             }
             outcomes.push(outcome);
         }
-        if !output.json {
+        if !output.json && !self.reports.takes_stdout() {
             output.print(&summary(&outcomes, output.style));
         }
         Ok(outcomes)
