@@ -204,12 +204,3 @@ fn a_browser_shows_ten_thousand_pods_and_searches_them() {
     assert!(one.contains(">1 of 10,000"), "the search finds one");
     assert_eq!(one.matches("id=\"row-").count(), 1);
 }
-
-/// Writes the page that the other test looks at, for people: `REPORT_PAGE=FILE`.
-#[test]
-#[ignore = "needs REPORT_PAGE, a file to write a page to"]
-fn write_a_page() {
-    if let Some(file) = std::env::var_os("REPORT_PAGE") {
-        std::fs::write(file, html(&page(10_000))).unwrap();
-    }
-}
