@@ -170,3 +170,48 @@ fn scenarios_are_run_from_files_and_directories_and_failures_are_told() {
     refused(&["run", empty.path().to_str().unwrap()], "no .yaml or .yml file in it");
     refused(&["up"], "unrecognized subcommand");
 }
+
+#[test]
+fn the_injector_in_the_box_keeps_every_law_and_reports_are_written_in_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let reports = format!("html={},junit={},json={}", path("out.html"), path("out.xml"), path("out.json"));
+    let output = towtank(&["check", "--limit", "40", "--report", &reports, "--report", "markdown=-"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}\n{}", text(&output.stderr));
+    assert!(out.starts_with("## ✅ Laws held against the injector in the box\n"), "{out}");
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert!(read("out.html").starts_with("<!doctype html>"));
+    assert!(read("out.xml").contains("tests=\"13\" failures=\"0\""));
+    // The saved result makes the same report.
+    let again = towtank(&["report", &path("out.json"), "--format", "junit"]);
+    assert_eq!(text(&again.stdout), read("out.xml"), "{}", text(&again.stderr));
+    refused(&["check", "--report", "pdf=x"], "want FORMAT=FILE");
+    refused(&["check", "--only", "nice"], "there is no law \"nice\"");
+    refused(&["check", "https://127.0.0.1:1", "--insecure-skip-verify"], "cannot connect to 127.0.0.1:1");
+    refused(&["report", &file(directory.path(), "x.json", "[1]")], "not a result of towtank");
+}
+
+#[test]
+fn broken_laws_are_named_and_what_breaks_them_is_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let broken = directory.path().join("broken").display().to_string();
+    // A template that overwrites how long a pod may take to end: that is the user's to say.
+    let configuration = file(
+        directory.path(),
+        "injector.yaml",
+        "policy: enabled\ndefaultTemplates: [sidecar]\ntemplates:\n  sidecar: |\n    spec:\n      terminationGracePeriodSeconds: 7\n      containers:\n      - name: sidecar\n        image: s\n",
+    );
+    let output =
+        towtank(&["check", "--injector", &configuration, "--limit", "60", "--only", "ownership", "--save", &broken]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}\n{}", text(&output.stderr));
+    assert!(out.contains("BROKEN  ownership"), "{out}");
+    assert!(out.contains("spec.terminationGracePeriodSeconds: "), "{out}");
+    // Both of what was saved show it again.
+    let review = format!("{broken}/ownership.review.json");
+    let again = towtank(&["check", "--injector", &configuration, "--reviews", &review, "--only", "ownership"]);
+    assert_eq!(again.status.code(), Some(1), "{}{}", text(&again.stdout), text(&again.stderr));
+    let scenario = towtank(&["run", &format!("{broken}/ownership.yaml")]);
+    assert_eq!(scenario.status.code(), Some(1), "{}{}", text(&scenario.stdout), text(&scenario.stderr));
+}

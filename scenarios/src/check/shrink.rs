@@ -19,8 +19,7 @@ pub(super) async fn shrink(law: &dyn Law, bench: &Bench, case: &Case, evidence: 
     let text = |field: &str| kind[field].as_str().unwrap_or_default();
     let ty = schema::lookup(text("group"), text("version"), text("kind"));
     let mut best = (case.clone(), evidence);
-    let mut tests = 0;
-    let mut level = 1;
+    let (mut tests, mut level, mut size_before) = (0, 1, usize::MAX);
     // The object gets smaller and so, perhaps, less deep.
     while level <= depth(best.0.object()) && tests < BUDGET {
         let places = places(best.0.object(), ty, level);
@@ -46,6 +45,11 @@ pub(super) async fn shrink(law: &dyn Law, bench: &Bench, case: &Case, evidence: 
             size /= 2;
         }
         level += 1;
+        // What had to stay for the sake of something deeper may go now: again from the top, as long as that helps.
+        let size_now = best.0.object().to_string().len();
+        if level > depth(best.0.object()) && size_now < size_before {
+            (level, size_before) = (1, size_now);
+        }
     }
     (best.0, best.1, tests)
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::output::Output;
 use super::read;
+use super::reports;
 use crate::replay::Replayed;
 use crate::report::render;
 
@@ -15,6 +16,8 @@ pub(super) struct Args {
     /// Results of `towtank replay --json --shard …`.
     #[arg(value_name = "RESULT", required = true)]
     results: Vec<PathBuf>,
+    #[command(flatten)]
+    reports: reports::Args,
 }
 
 impl Args {
@@ -25,8 +28,13 @@ impl Args {
             let part = Replayed::from_json(&value).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
             merged.merge(&part);
         }
+        let result = merged.json();
+        self.reports.write(&result, output)?;
+        if self.reports.takes_stdout() {
+            return Ok(merged.is_ok());
+        }
         if output.json {
-            output.print_json(&merged.json());
+            output.print_json(&result);
         } else {
             output.print(&render(&merged, output.style));
         }

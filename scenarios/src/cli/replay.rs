@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::output::Output;
 use super::progress::Bar;
-use super::{injector, positive, read, trust};
+use super::{injector, positive, read, reports, trust};
 use crate::boxed;
 use crate::cluster::{Fake, Setup};
 use crate::https::{Endpoint, Trust};
@@ -69,6 +69,8 @@ pub(super) struct Args {
     /// Seconds to wait for an answer (with --through direct; an apiserver goes by the webhook's timeoutSeconds).
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = positive)]
     timeout: f64,
+    #[command(flatten)]
+    reports: reports::Args,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -97,6 +99,7 @@ impl Default for Args {
             resume: None,
             over_tls: false,
             timeout: 30.0,
+            reports: reports::Args::default(),
         }
     }
 }
@@ -104,8 +107,13 @@ impl Default for Args {
 impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let replayed = self.replayed()?;
+        let result = replayed.json();
+        self.reports.write(&result, output)?;
+        if self.reports.takes_stdout() {
+            return Ok(replayed.is_ok());
+        }
         if output.json {
-            output.print_json(&replayed.json());
+            output.print_json(&result);
         } else {
             output.print(&render(&replayed, output.style));
         }

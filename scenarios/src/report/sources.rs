@@ -224,7 +224,7 @@ fn replay(result: &Value) -> Page {
             page.fact(name, format!("{micros} us"));
         }
     }
-    if let Ok(counts) = serde_json::from_value::<Vec<(u64, u64)>>(result["latency"].clone()) {
+    if let Ok(counts) = serde_json::from_value::<Vec<(u64, u64)>>(result["latencyHistogram"].clone()) {
         page.latencies.push(Latencies { name: "answers".to_owned(), counts });
     }
     let unreadable = number(&result["unreadable"]["lines"]);
@@ -238,12 +238,15 @@ fn replay(result: &Value) -> Page {
             ..Entry::default()
         });
     }
-    for (outcome, status) in [("failed", Status::Bad), ("denied", Status::Note), ("skipped", Status::Fine)] {
+    for (outcome, status) in
+        [("failed", Status::Bad), ("notReplayable", Status::Note), ("denied", Status::Note), ("skipped", Status::Fine)]
+    {
         let reasons: BTreeMap<String, u64> = serde_json::from_value(result[outcome].clone()).unwrap_or_default();
         let mut reasons: Vec<_> = reasons.into_iter().collect();
         reasons.sort_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
         for (index, (reason, count)) in reasons.into_iter().enumerate() {
-            let title = format!("{outcome}: {reason}");
+            let word = if outcome == "notReplayable" { "not replayable" } else { outcome };
+            let title = format!("{word}: {reason}");
             page.entries.push(Entry { id: format!("{outcome}-{index}"), title, status, count, ..Entry::default() });
         }
     }

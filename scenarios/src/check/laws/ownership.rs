@@ -8,7 +8,7 @@ pub(in crate::check) struct Ownership;
 const ABOUT: About = About {
     name: "ownership",
     claim: "what the user wrote is still there after the patch, unaltered and in its order, but for what --owns names",
-    why: "Kubernetes: avoid overwriting what others set; a webhook that replaces lists or drops fields breaks pods in ways \
+    why: "Kubernetes' good practices for webhooks: patch only the fields that are needed, and do not overwrite whole lists. A webhook that replaces lists or drops fields breaks pods in ways \
           that nobody who reads their manifests can see, and undoes what webhooks before it did.",
     remedy: "add single items and fields; never write a whole list or object back. What is changed on purpose, name with \
              --owns",
