@@ -13,7 +13,7 @@ use anyhow::Context;
 
 use super::output::Output;
 use super::progress::Bar;
-use super::{positive, read};
+use super::{positive, read, reports};
 use crate::boxed;
 use crate::compare::{Allowed, Backend, Comparison, Contender, Options, compare};
 use crate::hook::Certificate;
@@ -62,14 +62,21 @@ pub(super) struct Args {
     /// Seconds to wait for an answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = positive)]
     timeout: f64,
+    #[command(flatten)]
+    reports: reports::Args,
 }
 
 impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let comparison = runtime.block_on(self.comparison())?;
+        let result = serde_json::to_value(&comparison)?;
+        self.reports.write(&result, output)?;
+        if self.reports.takes_stdout() {
+            return Ok(comparison.is_ok());
+        }
         if output.json {
-            output.print_json(&serde_json::to_value(&comparison)?);
+            output.print_json(&result);
         } else {
             output.print(&super::comparison::text(&comparison, output.style));
         }
