@@ -122,7 +122,7 @@ fn bad_webhooks_and_configurations_are_told() {
     );
     refused(
         &["replay", "--webhook", "https://127.0.0.1:1", "--insecure-skip-verify"],
-        "--insecure-skip-verify needs --direct",
+        "--insecure-skip-verify needs --through direct",
     );
     refused(&["replay", "--webhook", "https://127.0.0.1:1", "--ca", &not_pem], "holds no certificate");
     refused(&["replay", "--injector", "/nowhere.yaml"], "cannot read /nowhere.yaml");
