@@ -50,6 +50,9 @@ struct Explanation {
     called: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     webhooks: Vec<RuleLine>,
+    /// Those of the webhooks that would be called: each may still keep the apiserver from calling its webhook.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    match_conditions: Vec<MatchCondition>,
     decision: Decision,
     /// What is added, by list; or why the pod would be denied.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +61,21 @@ struct Explanation {
     added: BTreeMap<String, Vec<String>>,
     warnings: Vec<String>,
 }
+
+/// A match condition of a webhook. It is CEL over the request, of which a file holds only the object: the user, the
+/// operation and what an authorizer would say are not known here, so none is evaluated.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MatchCondition {
+    webhook: String,
+    name: String,
+    expression: String,
+    /// Always [`NOT_EVALUATED`].
+    outcome: &'static str,
+}
+
+/// What there is to say about a match condition.
+const NOT_EVALUATED: &str = "not evaluated offline";
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -71,6 +89,8 @@ impl Explain {
         for pod in pods {
             let namespace = self.labels_of(&pod.namespace)?;
             let lines = webhooks.as_ref().map(|w| w.iter().map(|w| w.judge(&namespace, &pod.pod)).collect::<Vec<_>>());
+            let conditions = webhooks.iter().flatten().zip(lines.iter().flatten()).filter(|(_, line)| line.decided);
+            let match_conditions = conditions.flat_map(|(webhook, _)| webhook.conditions.clone()).collect();
             let called = lines.as_ref().map(|lines| lines.iter().any(|l| l.decided));
             let examined = injector.examine(&pod.pod, &pod.namespace, "/inject");
             let (denied, patch, warnings) = match examined.result {
@@ -82,6 +102,7 @@ impl Explain {
                 injected: examined.decision.inject && denied.is_none() && called != Some(false),
                 called,
                 webhooks: lines.unwrap_or_default(),
+                match_conditions,
                 decision: examined.decision,
                 denied,
                 operations: patch.len(),
@@ -125,7 +146,7 @@ struct Webhook {
     matches_pods: bool,
     namespace: Result<Selector, String>,
     object: Result<Selector, String>,
-    conditions: usize,
+    conditions: Vec<MatchCondition>,
 }
 
 fn webhooks(path: &std::path::Path) -> anyhow::Result<Vec<Webhook>> {
@@ -139,18 +160,32 @@ fn webhooks(path: &std::path::Path) -> anyhow::Result<Vec<Webhook>> {
                     value => Selector::from_label_selector(value).map_err(|e| e.to_string()),
                 };
                 let configuration = object["metadata"]["name"].as_str().unwrap_or_default();
+                let name = format!("{configuration}/{}", entry["name"].as_str().unwrap_or_default());
                 webhooks.push(Webhook {
-                    name: format!("{configuration}/{}", entry["name"].as_str().unwrap_or_default()),
+                    conditions: match_conditions(&name, entry),
+                    name,
                     matches_pods: entry["rules"].as_array().into_iter().flatten().any(creates_pods),
                     namespace: selector("namespaceSelector"),
                     object: selector("objectSelector"),
-                    conditions: entry["matchConditions"].as_array().map_or(0, Vec::len),
                 });
             }
         }
     }
     anyhow::ensure!(!webhooks.is_empty(), "{}: there is no MutatingWebhookConfiguration in it", path.display());
     Ok(webhooks)
+}
+
+fn match_conditions(webhook: &str, entry: &Value) -> Vec<MatchCondition> {
+    let text = |condition: &Value, key: &str| condition[key].as_str().unwrap_or_default().trim().to_owned();
+    let conditions = entry["matchConditions"].as_array().into_iter().flatten();
+    conditions
+        .map(|condition| MatchCondition {
+            webhook: webhook.to_owned(),
+            name: text(condition, "name"),
+            expression: text(condition, "expression"),
+            outcome: NOT_EVALUATED,
+        })
+        .collect()
 }
 
 /// Whether a rule covers the creation of a v1 Pod.
@@ -184,8 +219,8 @@ impl Webhook {
             .or_else(|| mismatch("objectSelector", &self.object, labels))
         {
             (found, false)
-        } else if self.conditions > 0 {
-            (format!("called, unless one of its {} matchConditions says no", self.conditions), true)
+        } else if !self.conditions.is_empty() {
+            ("called: both selectors match; unless a match condition below is false".to_owned(), true)
         } else {
             ("called: both selectors match".to_owned(), true)
         };
@@ -228,6 +263,11 @@ fn table(explanation: &Explanation) -> String {
         let mark = if line.decided { '*' } else { ' ' };
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{mark} {:width$}  {}", line.rule, line.found);
+    }
+    for MatchCondition { webhook, name, expression, outcome } in &explanation.match_conditions {
+        // One line, also if the expression was written in several.
+        let expression = expression.split_whitespace().collect::<Vec<_>>().join(" ");
+        let _ = writeln!(out, "  match condition {name} of {webhook}: {outcome}: {expression}");
     }
     if let Some(error) = &explanation.denied {
         let _ = writeln!(out, "  denied: {error}");

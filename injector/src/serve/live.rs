@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::files::{self, Files, ReadError};
 use super::metrics::Metrics;
-use super::tls::{self, Identity, Pem, Tls, TlsError};
+use super::tls::{self, Identity, Pem, Tls, TlsError, seconds};
 use crate::Injector;
 use crate::config;
 use crate::lint::samples;
@@ -78,6 +78,7 @@ pub enum Reload {
 struct Loaded {
     injector: Arc<Injector>,
     hash: String,
+    since: Timestamp,
 }
 
 /// The injector in use.
@@ -94,19 +95,20 @@ impl std::fmt::Debug for Live {
     }
 }
 
-fn load(files: &Files) -> Result<Loaded, LoadError> {
+fn load(files: &Files, now: Timestamp) -> Result<Loaded, LoadError> {
     let settings = files.read()?;
     let hash = files::hash(&settings);
     let injector = Injector::load(settings).map_err(|error| LoadError::config(files, error))?;
-    Ok(Loaded { injector: Arc::new(injector), hash })
+    Ok(Loaded { injector: Arc::new(injector), hash, since: now })
 }
 
 impl Live {
     pub(crate) fn start(source: Source, metrics: &Metrics, now: Timestamp) -> Result<Self, LoadError> {
         match source {
             Source::Files(files) => {
-                let loaded = load(&files)?;
+                let loaded = load(&files, now)?;
                 metrics.config_in_use(short(&loaded.hash), now);
+                tracing::info!(hash = short(&loaded.hash), "configuration loaded");
                 let current = ArcSwap::from_pointee(loaded);
                 Ok(Self { source: Source::Files(files), current, loading: Mutex::new(()) })
             }
@@ -115,7 +117,7 @@ impl Live {
     }
 
     pub(crate) fn fixed(injector: Arc<Injector>, metrics: &Metrics, now: Timestamp) -> Self {
-        let loaded = Loaded { injector: Arc::clone(&injector), hash: "fixed".to_owned() };
+        let loaded = Loaded { injector: Arc::clone(&injector), hash: "fixed".to_owned(), since: now };
         metrics.config_in_use(&loaded.hash, now);
         Self { source: Source::Fixed(injector), current: ArcSwap::from_pointee(loaded), loading: Mutex::new(()) }
     }
@@ -146,12 +148,19 @@ impl Live {
             if hash == self.current.load().hash {
                 return Ok(Reload::Unchanged);
             }
-            let loaded = load(files)?;
+            let loaded = load(files, now)?;
             if let Some(message) = denies_all(&self.injector(), &loaded.injector) {
                 return Err(LoadError::Denies { file: files.inject_config.display().to_string(), message });
             }
-            metrics.config_in_use(short(&loaded.hash), now);
-            self.current.store(Arc::new(loaded));
+            let hash = short(&loaded.hash).to_owned();
+            metrics.config_in_use(&hash, now);
+            let before = self.current.swap(Arc::new(loaded));
+            tracing::info!(
+                hash,
+                replaced = short(&before.hash),
+                replaced_age_seconds = seconds(now).saturating_sub(seconds(before.since)).max(0),
+                "configuration reloaded"
+            );
             Ok(Reload::Replaced)
         })();
         metrics.config_rejected(outcome.is_err());
@@ -222,7 +231,7 @@ impl LiveCertificate {
     }
 
     pub(crate) fn valid(&self, now: Timestamp) -> bool {
-        tls::seconds(now) <= self.current.validity().not_after
+        seconds(now) <= self.current.validity().not_after
     }
 }
 

@@ -54,9 +54,8 @@ impl Group {
 
     fn report(&mut self, outcome: Result<Reload, LoadError>, in_use: &str) {
         match outcome {
-            Ok(Reload::Replaced) if self.what == "configuration" => {
-                tracing::info!(hash = in_use, "configuration reloaded");
-            }
+            // Logged where it is replaced, so that a reload by signal says the same.
+            Ok(Reload::Replaced) if self.what == "configuration" => {}
             Ok(Reload::Replaced) => tracing::info!("{} reloaded", self.what),
             Ok(Reload::Unchanged) => {}
             Err(error) => {

@@ -102,6 +102,11 @@ webhooks:
 - name: namespace.sidecar-injector.istio.io
   rules: [{operations: [CREATE], apiGroups: [""], apiVersions: [v1], resources: [pods]}]
   namespaceSelector: {matchLabels: {istio-injection: enabled}}
+  matchConditions:
+  - name: not-kube-system
+    expression: |
+      request.namespace !=
+        "kube-system"
 "#,
     );
     let explain = |labels: &str| {
@@ -114,7 +119,20 @@ webhooks:
     let called = explain("istio-injection=enabled");
     assert_eq!((&called["called"], &called["injected"]), (&true.into(), &false.into()));
     assert_eq!(called["decision"]["reason"], "label");
+    assert_eq!(
+        called["matchConditions"],
+        serde_json::json!([{
+            "webhook": "injector/namespace.sidecar-injector.istio.io", "name": "not-kube-system",
+            "expression": "request.namespace !=\n  \"kube-system\"", "outcome": "not evaluated offline",
+        }])
+    );
+    let arguments = ["explain", "--boxed", "modern", "-f", "web.yaml", "--webhook-config", "webhook.yaml"];
+    let table = run.command(&[&arguments[..], &["--namespace-labels", "istio-injection=enabled"]].concat());
+    let line = "match condition not-kube-system of injector/namespace.sidecar-injector.istio.io: not evaluated offline: \
+                request.namespace != \"kube-system\"\n";
+    assert!(text(&table.stdout).contains(line), "{}", text(&table.stdout));
     let not_called = explain("istio-injection=disabled");
+    assert_eq!(not_called.get("matchConditions"), None);
     assert_eq!(not_called["called"], false);
     assert!(not_called["webhooks"][0]["found"].as_str().unwrap().contains("namespaceSelector"), "{not_called}");
 }

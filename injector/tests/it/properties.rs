@@ -244,9 +244,11 @@ fn unknown(pod: &Value) -> Vec<String> {
     found.iter().map(|field| field.replace("/initContainers/", "/containers/")).collect()
 }
 
+/// Sixteen pods each, as every one meets all configurations; `PROPTEST_CASES` asks for more.
 fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
     let regressions = Box::new(FileFailurePersistence::Direct("tests/it/properties.proptest-regressions"));
-    ProptestConfig { cases: 60, failure_persistence: Some(regressions), ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: Some(regressions), ..ProptestConfig::default() }
 }
 
 const PATHS: [&str; 2] = ["/inject", "/inject/cluster/c1/net/n1/other/x"];
