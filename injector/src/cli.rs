@@ -32,7 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer admission reviews over HTTPS
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Inject manifests: YAML documents in, injected YAML documents out
     Inject(inject::Inject),
     /// Say whether a pod would be injected, and which rule decides
