@@ -91,7 +91,7 @@ impl Recorder {
 
     /// An event about something of an object (`spec.containers{app}`) on a node.
     #[expect(clippy::too_many_arguments, reason = "the parts of an event")]
-    pub(crate) fn from_host(
+    pub(crate) fn on_host(
         &self,
         object: &Value,
         kind: &Kind,

@@ -17,7 +17,10 @@ pub trait Workload: Send + Sync {
 
 /// The workloads of a cluster, by namespace and labels of their pods.
 #[derive(Default)]
-pub(crate) struct Workloads(pub(crate) Vec<(String, BTreeMap<String, String>, Arc<dyn Workload>)>);
+pub(crate) struct Workloads(pub(crate) Vec<Selected>);
+
+/// Namespace and labels of pods, and what stands behind them.
+type Selected = (String, BTreeMap<String, String>, Arc<dyn Workload>);
 
 impl Workloads {
     /// What stands behind a pod.

@@ -118,6 +118,7 @@ impl Run {
                 recorded.collect(value);
             }
         }
+        let node = Regex::new(r"refnode-\d").unwrap();
         for side in [&mut recorded, &mut live] {
             list("setup").for_each(|step| side.collect(&step["body"]));
             list("steps").for_each(|step| side.collect(&step["request"]["body"]));
@@ -129,7 +130,7 @@ impl Run {
             }
             if case["id"] == "controllers/daemonset-denied" {
                 // Which node comes first in the slow start is random.
-                side.extra.push((Regex::new(r"refnode-\d").unwrap(), "refnode-*"));
+                side.extra.push((node.clone(), "refnode-*"));
             }
         }
         let waits = list("steps").any(|step| step.get("satisfied").is_some());

@@ -50,7 +50,7 @@ impl Own {
         }
         // "default" is a word of many a value, and the name of a namespace and an account in every cluster.
         names.retain(|(name, _)| name.len() >= SHORTEST && name != "default");
-        names.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()));
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         names.dedup_by(|(later, _), (first, _)| later == first);
         let lists = ["containers", "initContainers"].map(|list| object["spec"][list].as_array());
         let containers = lists.into_iter().flatten().flatten().filter_map(|container| container["name"].as_str());

@@ -75,7 +75,7 @@ impl Kubelets {
 
     fn tell(&self, pod: &Value, node: &str, happening: life::Happening) {
         let life::Happening { warning, reason, message, field } = happening;
-        self.context.events.from_host(pod, &kinds::POD, warning, reason, message, &field, node);
+        self.context.events.on_host(pod, &kinds::POD, warning, reason, message, &field, node);
     }
 
     /// What is left of a deleted pod goes.

@@ -222,7 +222,8 @@ async fn repl(mut machine: Machine, streams: &Streams<'_>, input: &mut mpsc::Rec
                 }
                 // backspace
                 8 | 127 => {
-                    if line.pop().is_some() && tty {
+                    let removed = line.pop().is_some();
+                    if removed && tty {
                         streams.send(false, b"\x08 \x08".to_vec()).await;
                     }
                 }

@@ -30,12 +30,12 @@ pub(crate) fn apply(
         return Err(untyped(target, config, &problems));
     }
     let empty = zero(target);
-    let before = live.unwrap_or(&empty);
+    let before = live.unwrap_or(empty);
     let mut managed = live.map(entries).unwrap_or_default();
     if managed.is_empty() && live.is_some() {
         let mut first = before.clone();
         let earlier = Writer { manager: "before-first-apply", ..*writer };
-        let comparison = super::compare(target, &empty, &first);
+        let comparison = super::compare(target, empty, &first);
         let ignored = strategy::reset_fields(target, writer.subresource);
         super::take(&mut managed, &comparison, &earlier, &target.api_version(), &ignored);
         get::remove(&mut first, "status");
