@@ -168,7 +168,7 @@ fn scenarios_are_run_from_files_and_directories_and_failures_are_told() {
     refused(&["run", &typo], "typo.yaml:3: steps[0].crate: no such step; did you mean \"create\"?");
     let empty = tempfile::tempdir().unwrap();
     refused(&["run", empty.path().to_str().unwrap()], "no .yaml or .yml file in it");
-    refused(&["up"], "unrecognized subcommand");
+    refused(&["sail"], "unrecognized subcommand");
 }
 
 #[test]

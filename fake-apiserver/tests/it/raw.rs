@@ -108,7 +108,10 @@ async fn custom_resources_come_and_go_with_their_definition() {
     assert_eq!(discovery["resources"][0]["name"], "widgets");
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com";
     assert_eq!(cluster.request(Method::DELETE, path, None).await.status, 200);
-    assert_eq!(get(&cluster, "/apis/example.com/v1").await.0, 404);
+    // The definition goes when its objects have been cleaned up.
+    while get(&cluster, "/apis/example.com/v1").await.0 != 404 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
