@@ -1,9 +1,12 @@
 //! Answers kept for the next pod of the same owner.
 //!
-//! Pods of one ReplicaSet arrive as the same bytes but for two places: `request.uid`, which the answer only echoes, and
-//! the times inside `metadata.managedFields`, which nothing reads. The key is everything else: the path and the body
-//! with those strings cut out ([`cut`]). Equal keys therefore mean equal answers but for the uid, and a hit needs no
-//! decoding: whatever made the first body valid holds for the second, byte for byte.
+//! Pods of one ReplicaSet arrive as the same bytes but for three places: `request.uid`, which the answer only echoes,
+//! the times inside `metadata.managedFields`, which nothing reads, and the name that the apiserver draws for the volume
+//! of the service account's token, which nothing looks at and few answers repeat. The key is everything else: the path
+//! and the body with those strings cut out ([`cut`]). Equal keys therefore mean equal answers but for the uid, and a hit
+//! needs no decoding: whatever made the first body valid holds for the second, byte for byte. An answer that repeats
+//! the name (as those of 1.0 do, whose proxy mounts what the application mounts) is not kept, and where templates read
+//! volumes the name stays in the key.
 //!
 //! A cache belongs to one loaded injector, so a reload starts afresh. Its memory is bounded: entries live in two
 //! generations of at most [`GENERATION_BYTES`] each; when the younger is full the older is dropped.
@@ -17,6 +20,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem::Finder;
+
 use crate::outcome::{Outcome, Reviewed};
 
 use cut::Cut;
@@ -29,6 +36,8 @@ const LARGEST_BODY: usize = 512 << 10;
 /// The kept answers of one injector.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
+    /// The name of the token volume is no part of the key.
+    token_volume: bool,
     state: RandomState,
     generations: Mutex<Generations>,
     hits: AtomicU64,
@@ -52,11 +61,16 @@ struct Entry {
 }
 
 impl Cache {
+    /// An empty cache; `templates` are the texts that answers are made with.
+    pub(crate) fn new<'t>(mut templates: impl Iterator<Item = &'t str>) -> Self {
+        let reads = |text: &str| [".Volume", "kube-api-access"].iter().any(|part| text.contains(part));
+        Self { token_volume: !templates.any(reads), ..Self::default() }
+    }
+
     /// The answer to `body`: a kept one with this body's uid, or what `compute` says.
     pub(crate) fn answer(&self, path: &str, body: &[u8], compute: impl FnOnce() -> Reviewed) -> Reviewed {
-        let Some(Cut { key, uid }) = (body.len() <= LARGEST_BODY).then(|| cut::cut(path, body)).flatten() else {
-            return compute();
-        };
+        let cut = (body.len() <= LARGEST_BODY).then(|| cut::cut(path, body, self.token_volume)).flatten();
+        let Some(Cut { key, uid, drawn }) = cut else { return compute() };
         let hash = self.state.hash_one(&key);
         if let Some(entry) = self.find(hash, &key) {
             self.hits.fetch_add(1, Ordering::Relaxed);
@@ -64,6 +78,9 @@ impl Cache {
             return Reviewed { body, outcome: entry.outcome.clone().with_uid(uid) };
         }
         let reviewed = compute();
+        if drawn.is_some_and(|drawn| repeats(&reviewed.body, drawn)) {
+            return reviewed;
+        }
         if let Some((before_uid, after_uid)) = split_at_uid(&reviewed, uid) {
             self.keep(hash, Entry { key, before_uid, after_uid, outcome: reviewed.outcome.clone() });
         }
@@ -125,4 +142,16 @@ fn split_at_uid(reviewed: &Reviewed, uid: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let (before, rest) = reviewed.body.split_at(at);
     let after = rest.strip_prefix(uid.as_bytes()).filter(|after| after.first() == Some(&b'"'))?;
     Some((before.to_vec(), after.to_vec()))
+}
+
+/// Whether an answer holds the name of a token volume, or what was drawn for it, in its own text or in its patch.
+fn repeats(answer: &[u8], drawn: &[u8]) -> bool {
+    const MEMBER: &[u8] = b"\"patch\":\"";
+    let finders = [Finder::new(cut::TOKEN_VOLUME), Finder::new(drawn)];
+    let holds = |text: &[u8]| finders.iter().any(|finder| finder.find(text).is_some());
+    let Some(at) = answer.windows(MEMBER.len()).position(|w| w == MEMBER) else { return holds(answer) };
+    let (before, rest) = answer.split_at(at + MEMBER.len());
+    let (patch, after) = rest.split_at(rest.iter().position(|b| *b == b'"').unwrap_or(rest.len()));
+    // A patch that cannot be decoded may hold anything.
+    holds(before) || holds(after) || STANDARD.decode(patch).map_or(true, |patch| holds(&patch))
 }

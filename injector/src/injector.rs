@@ -36,13 +36,14 @@ impl Injector {
     /// # Errors
     /// Any text that does not parse or a template that is broken; the message names the part, the line and the text.
     pub fn load(settings: Settings) -> Result<Self, config::Error> {
+        let cache = Cache::new([&settings.inject_config].into_iter().chain(&settings.values).map(String::as_str));
         let parts = Parts::read(settings)?;
         let era = parts.era;
         let engine: Box<dyn Engine> = match era {
             Era::Modern => Box::new(Modern::load(&parts)?),
             Era::SquareBrackets | Era::SingleTemplate => Box::new(Legacy::load(&parts)?),
         };
-        Ok(Self { engine, era, cache: Cache::default() })
+        Ok(Self { engine, era, cache })
     }
 
     /// The era that the configuration is from.

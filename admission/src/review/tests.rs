@@ -150,23 +150,3 @@ fn values_and_raw_text_encode_alike() {
         )
     );
 }
-
-/// Not a benchmark, a figure for people: `cargo test --release -p admission decode_speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "needs a quiet machine"]
-fn decode_speed() {
-    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/data/captured.jsonl.zst");
-    let bodies: Vec<String> = Reader::open(log.as_ref()).unwrap().map(|record| record.unwrap().body).collect();
-    let bytes: usize = bodies.iter().map(String::len).sum();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        let start = tokio::time::Instant::now();
-        for _ in 0..50 {
-            for body in &bodies {
-                assert!(AdmissionReview::decode(body.as_bytes()).unwrap().request.object.is_some());
-            }
-        }
-        let each = start.elapsed() / (50 * u32::try_from(bodies.len()).unwrap());
-        eprintln!("{} reviews of {} bytes on average: {each:?} each", bodies.len(), bytes / bodies.len());
-    });
-}

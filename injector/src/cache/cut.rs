@@ -7,6 +7,9 @@
 
 /// Stands in the key for what was cut out; no JSON text holds it, and a body that does is not cut.
 const MARK: u8 = 0;
+/// What the name of a token volume begins with, and how many characters are drawn after it.
+pub(super) const TOKEN_VOLUME: &[u8] = b"kube-api-access-";
+const DRAWN: usize = 5;
 
 /// A body without what may differ.
 #[derive(Debug, PartialEq)]
@@ -15,14 +18,16 @@ pub(super) struct Cut<'a> {
     pub(super) key: Vec<u8>,
     /// `request.uid`.
     pub(super) uid: &'a str,
+    /// What was drawn for the name of the token volume, when it was cut.
+    pub(super) drawn: Option<&'a [u8]>,
 }
 
-/// Cuts `body`, or says that this body cannot be cut.
-pub(super) fn cut<'a>(path: &str, body: &'a [u8]) -> Option<Cut<'a>> {
+/// Cuts `body`, or says that this body cannot be cut. `token_volume`: the name of the token volume is cut as well.
+pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<Cut<'a>> {
     if body.contains(&MARK) || path.as_bytes().contains(&MARK) {
         return None;
     }
-    let mut walk = Walk { body, at: 0, cuts: Vec::with_capacity(8), uid: None };
+    let mut walk = Walk { body, at: 0, cuts: Vec::with_capacity(8), uid: None, token_volume, drawn: None };
     walk.members(&[b"request"], |walk, _| {
         walk.members(&[b"uid", b"object"], |walk, member| match member {
             0 => {
@@ -36,7 +41,7 @@ pub(super) fn cut<'a>(path: &str, body: &'a [u8]) -> Option<Cut<'a>> {
             }),
         })
     })?;
-    let uid = walk.uid?;
+    let (uid, drawn) = (walk.uid?, walk.drawn);
     let mut key = Vec::with_capacity(path.len() + body.len() + 1);
     key.extend_from_slice(path.as_bytes());
     key.push(MARK);
@@ -47,7 +52,7 @@ pub(super) fn cut<'a>(path: &str, body: &'a [u8]) -> Option<Cut<'a>> {
         from = end;
     }
     key.extend_from_slice(body.get(from..)?);
-    Some(Cut { key, uid })
+    Some(Cut { key, uid, drawn })
 }
 
 struct Walk<'a> {
@@ -56,6 +61,8 @@ struct Walk<'a> {
     /// Start and end of each cut, in order.
     cuts: Vec<(usize, usize)>,
     uid: Option<&'a str>,
+    token_volume: bool,
+    drawn: Option<&'a [u8]>,
 }
 
 impl<'a> Walk<'a> {
@@ -130,6 +137,18 @@ impl<'a> Walk<'a> {
         Some(text)
     }
 
+    /// Cuts the end of the string just read when it is the name of the token volume.
+    fn cut_drawn(&mut self, content: &'a [u8]) {
+        let Some(drawn) = content.get(TOKEN_VOLUME.len()..).filter(|drawn| drawn.len() == DRAWN) else { return };
+        if !drawn.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            return;
+        }
+        if *self.drawn.get_or_insert(drawn) == drawn {
+            // The walk stands behind the closing quote.
+            self.cuts.push((self.at - 1 - DRAWN, self.at - 1));
+        }
+    }
+
     /// The content of the string that stands here, escapes and all.
     fn string(&mut self) -> Option<&'a [u8]> {
         if self.peek()? != b'"' {
@@ -154,7 +173,10 @@ impl<'a> Walk<'a> {
         loop {
             match self.peek()? {
                 b'"' => {
-                    self.string()?;
+                    let content = self.string()?;
+                    if content.starts_with(TOKEN_VOLUME) && self.token_volume {
+                        self.cut_drawn(content);
+                    }
                 }
                 b'{' | b'[' => {
                     depth += 1;
