@@ -18,6 +18,7 @@ mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod wire;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use replayed::{Counts, Replayed};
 pub use source::{Log, OpenError, Position, Problem, Shard};
 pub use state::{Identity, Kept, State, StateError};
 pub use target::{Subject, Target, Verdict, Worker};
+pub use traced::{Traced, Tracer, Which};
 pub use wire::{Webhook, injector_path};
 
 pub(crate) use flow::{Job, Plan, Step, Work, flow};
@@ -54,11 +56,13 @@ pub struct Options {
     pub shard: Shard,
     /// Where to keep how far it has come.
     pub state: Option<State>,
+    /// Who is told what admission did with single requests, if the target knows ([`Admission::with_traces`]).
+    pub trace: Option<Arc<Tracer>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 8, repeat: 1, pace: Pace::Fast, shard: Shard { index: 0, of: 1 }, state: None }
+        Self { concurrency: 8, repeat: 1, pace: Pace::Fast, shard: Shard { index: 0, of: 1 }, state: None, trace: None }
     }
 }
 
@@ -117,14 +121,20 @@ pub async fn replay(
     };
     // What cannot be kept is told before hours have gone into it.
     save(false, position, &replayed)?;
+    let tracer = options.trace.clone();
     flow(
         logs,
         &plan,
-        move || Sender(target.worker()),
+        move || Sender { worker: target.worker(), tracer: tracer.clone() },
         |step: Step<Done>| {
             for item in step.items {
                 match item {
-                    Ok((subject, verdict, took)) => replayed.add(&subject, verdict, took),
+                    Ok((subject, verdict, took, traced)) => {
+                        replayed.add(&subject, verdict, took);
+                        if let (Some(tracer), Some(traced)) = (&options.trace, traced) {
+                            tracer.tell(&traced);
+                        }
+                    }
                     Err(problem) => replayed.unreadable(problem),
                 }
             }
@@ -144,10 +154,13 @@ pub async fn replay(
     Ok(replayed)
 }
 
-type Done = (Subject, Verdict, Duration);
+type Done = (Subject, Verdict, Duration, Option<Box<Traced>>);
 
 /// Sends records and takes the time.
-struct Sender(Box<dyn Worker>);
+struct Sender {
+    worker: Box<dyn Worker>,
+    tracer: Option<Arc<Tracer>>,
+}
 
 impl Work for Sender {
     type Done = Done;
@@ -156,8 +169,12 @@ impl Work for Sender {
         Box::pin(async move {
             // From when it was to begin: a webhook that keeps later requests waiting does not hide it.
             let begun = job.due.unwrap_or_else(Instant::now);
-            let (subject, verdict) = self.0.send(job.record).await;
-            (subject, verdict, begun.elapsed())
+            let (subject, verdict) = self.worker.send(job.record).await;
+            let took = begun.elapsed();
+            let wanted = self.tracer.as_ref().is_some_and(|tracer| tracer.wants(&verdict));
+            let traced = wanted.then(|| self.worker.traced()).flatten();
+            let traced = traced.map(|traced| Box::new(Traced { log: job.log.to_owned(), line: job.line, ..traced }));
+            (subject, verdict, took, traced)
         })
     }
 }

@@ -59,6 +59,33 @@ fn without_arguments_the_main_job_runs_whole_and_fits_80_columns() {
 }
 
 #[test]
+fn a_replay_shows_what_admission_did() {
+    let output = towtank(&["replay", "--trace", "--trace-limit", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert_eq!(shown.lines().filter(|line| line.contains(" CREATE pods ")).count(), 2, "{shown}");
+    assert!(shown.lines().any(|line| line.starts_with("    mutating round 0 ")), "{shown}");
+    assert!(shown.contains("603"), "the report follows: {shown}");
+
+    let output = towtank(&["replay", "--trace=json", "--trace-only", "injected,denied", "--trace-limit", "5"]);
+    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (result, traces) = lines.split_last().unwrap();
+    assert_eq!((traces.len(), &result["result"]["totals"]["reviews"]), (5, &603.into()));
+    for trace in traces {
+        assert!(["injected", "denied"].contains(&trace["outcome"].as_str().unwrap()), "{trace}");
+        assert!(trace["line"].as_u64() >= Some(1) && trace["status"].as_u64() >= Some(200), "{trace}");
+        assert!(!trace["admission"].as_array().unwrap().is_empty(), "{trace}");
+    }
+    assert!(traces.is_sorted_by_key(|trace| trace["line"].as_u64()), "in the log's order");
+    let patched = traces.iter().find(|trace| trace["outcome"] == "injected").unwrap();
+    let entry = patched["admission"].as_array().unwrap().iter().find(|entry| entry["outcome"] == "patched").unwrap();
+    assert!(!entry["detail"].as_array().unwrap().is_empty(), "{entry}");
+
+    refused(&["replay", "--trace", "--direct"], "only an apiserver chooses among webhooks");
+    refused(&["replay", "--trace", "--report", "json=-"], "both go to standard output");
+}
+
+#[test]
 fn a_replay_through_the_apiserver_and_a_direct_one_agree() {
     let totals = |args: &[&str]| -> Value {
         let output = towtank(args);

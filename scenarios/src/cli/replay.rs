@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::output::Output;
 use super::progress::Bar;
 use super::{injector, positive, read, reports, trust};
@@ -12,9 +14,10 @@ use crate::boxed;
 use crate::cluster::{Fake, Setup};
 use crate::https::{Endpoint, Trust};
 use crate::replay::{
-    Admission, Direct, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Target, Webhook, replay,
+    Admission, Direct, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Target, Tracer, Webhook,
+    Which, replay,
 };
-use crate::report::render;
+use crate::report::{render, without_secrets};
 
 type Serving = ::injector::serve::Handle;
 
@@ -69,8 +72,24 @@ pub(super) struct Args {
     /// Seconds to wait for an answer (with --through direct; an apiserver goes by the webhook's timeoutSeconds).
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = positive)]
     timeout: f64,
+    /// Show every webhook that was considered for a request, and what it did: `text`, or `json`, a line for each request and
+    /// at last one with the result. With --json as `json`.
+    #[arg(long, value_name = "FORMAT", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    trace: Option<Form>,
+    /// Show only requests that ended so. Default: all that were sent.
+    #[arg(long, value_name = "OUTCOME", value_enum, value_delimiter = ',', requires = "trace")]
+    trace_only: Vec<Which>,
+    /// Show at most so many requests.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "trace")]
+    trace_limit: u64,
     #[command(flatten)]
     reports: reports::Args,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Text,
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -99,6 +118,9 @@ impl Default for Args {
             resume: None,
             over_tls: false,
             timeout: 30.0,
+            trace: None,
+            trace_only: Vec::new(),
+            trace_limit: 100,
             reports: reports::Args::default(),
         }
     }
@@ -106,13 +128,20 @@ impl Default for Args {
 
 impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
-        let replayed = self.replayed()?;
+        let form = self.trace.map(|form| if output.json { Form::Json } else { form });
+        anyhow::ensure!(
+            form.is_none() || !self.reports.takes_stdout(),
+            "--trace and --report FORMAT=-: both go to standard output: give the report a file"
+        );
+        let replayed = self.replayed_with(form)?;
         let result = replayed.json();
         self.reports.write(&result, output)?;
         if self.reports.takes_stdout() {
             return Ok(replayed.is_ok());
         }
-        if output.json {
+        if form == Some(Form::Json) {
+            output.print(&json!({ "result": result }).to_string());
+        } else if output.json {
             output.print_json(&result);
         } else {
             output.print(&render(&replayed, output.style));
@@ -122,12 +151,33 @@ impl Args {
 
     /// Replays, without printing anything but progress.
     pub(super) fn replayed(&self) -> anyhow::Result<Replayed> {
+        self.replayed_with(None)
+    }
+
+    fn replayed_with(&self, form: Option<Form>) -> anyhow::Result<Replayed> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(replayed(self))
+        runtime.block_on(replayed(self, form.map(|form| self.tracer(form))))
+    }
+
+    /// Prints traces as they come.
+    fn tracer(&self, form: Form) -> Tracer {
+        let show_values = self.reports.show_values;
+        let output = Output::new(form == Form::Json);
+        Tracer::new(self.trace_only.clone(), self.trace_limit, move |traced| {
+            // Patches hold values of variables; the text has only their paths.
+            output.print(&match form {
+                Form::Text => traced.to_string(),
+                Form::Json if show_values => traced.json().to_string(),
+                Form::Json => match without_secrets(&traced.json()) {
+                    Ok(shown) => shown.to_string(),
+                    Err(error) => json!({ "log": traced.log, "line": traced.line, "error": error }).to_string(),
+                },
+            });
+        })
     }
 }
 
-async fn replayed(args: &Args) -> anyhow::Result<Replayed> {
+async fn replayed(args: &Args, tracer: Option<Tracer>) -> anyhow::Result<Replayed> {
     let logs: Vec<Log> = if args.logs.is_empty() {
         vec![boxed::LOG]
     } else {
@@ -140,12 +190,17 @@ async fn replayed(args: &Args) -> anyhow::Result<Replayed> {
         log.check()?;
     }
     let direct = args.direct || args.through == Way::Direct;
+    anyhow::ensure!(
+        !direct || tracer.is_none(),
+        "--trace: only an apiserver chooses among webhooks: leave --through direct out"
+    );
     // The injector in this process, if there is one, serves as long as this.
     let (target, injector): (Arc<dyn Target>, _) =
-        if direct { straight(args).await? } else { through_apiserver(args, &logs).await? };
+        if direct { straight(args).await? } else { through_apiserver(args, &logs, tracer.is_some()).await? };
 
     let bar = Bar::new(&logs, args.repeat);
-    let replayed = replay(&logs, target, &args.options(&logs, direct)?, |progress| bar.show(progress)).await?;
+    let options = Options { trace: tracer.map(Arc::new), ..args.options(&logs, direct)? };
+    let replayed = replay(&logs, target, &options, |progress| bar.show(progress)).await?;
     bar.finish();
     if let Some(injector) = injector {
         injector.shutdown().await;
@@ -182,7 +237,7 @@ impl Args {
             }
             None => None,
         };
-        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state })
+        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state, trace: None })
     }
 }
 
@@ -200,7 +255,11 @@ async fn straight(args: &Args) -> anyhow::Result<(Arc<dyn Target>, Option<Servin
     Ok((Arc::new(Direct::new(Webhook::Url { endpoint, injector: true })), Some(handle)))
 }
 
-async fn through_apiserver(args: &Args, logs: &[Log]) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
+async fn through_apiserver(
+    args: &Args,
+    logs: &[Log],
+    traces: bool,
+) -> anyhow::Result<(Arc<dyn Target>, Option<Serving>)> {
     let mut meta = meta(args, logs)?;
     let mut setup = Setup::default();
     let mut injector = None;
@@ -223,7 +282,8 @@ async fn through_apiserver(args: &Args, logs: &[Log]) -> anyhow::Result<(Arc<dyn
         injector = Some(handle);
     }
     let api = Fake::start(setup).await?;
-    Ok((Arc::new(Admission::new(Box::new(api), &meta).await?), injector))
+    let target = Admission::new(Box::new(api), &meta).await?;
+    Ok((Arc::new(if traces { target.with_traces() } else { target }), injector))
 }
 
 /// What surrounds the logs: the file that was named, those beside the logs, or a guess from the first record.

@@ -28,6 +28,7 @@ use tokio::sync::Mutex;
 pub use meta::{Meta, MetaError, Place};
 
 use super::target::{Subject, Target, Verdict, Worker};
+use super::traced::Traced;
 use super::wire::why;
 use crate::cluster::{Answer, Api, Ask, Kinds};
 
@@ -38,6 +39,8 @@ pub struct Admission {
 
 struct Shared {
     api: Box<dyn Api>,
+    /// Whether workers keep what admission did with their last request.
+    traces: bool,
     /// Paths of what has been created.
     there: Mutex<HashSet<String>>,
 }
@@ -76,7 +79,16 @@ impl Admission {
             create(&*api, &path, configuration).await?;
         }
         let there = meta.namespaces.iter().map(|(name, _)| format!("/api/v1/namespaces/{name}")).collect();
-        Ok(Self { shared: Arc::new(Shared { api, there: Mutex::new(there) }) })
+        Ok(Self { shared: Arc::new(Shared { api, traces: false, there: Mutex::new(there) }) })
+    }
+
+    /// Workers keep what admission did with their last request.
+    #[must_use]
+    pub fn with_traces(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.traces = true;
+        }
+        self
     }
 }
 
@@ -96,28 +108,37 @@ fn named_object(object: &Value) -> String {
 
 impl Target for Admission {
     fn worker(&self) -> Box<dyn Worker> {
-        Box::new(AdmissionWorker { shared: Arc::clone(&self.shared) })
+        Box::new(AdmissionWorker { shared: Arc::clone(&self.shared), traced: None })
     }
 }
 
 struct AdmissionWorker {
     shared: Arc<Shared>,
+    traced: Option<Traced>,
 }
 
 impl Worker for AdmissionWorker {
     fn send<'a>(&'a mut self, record: &'a Record) -> Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>> {
         Box::pin(async move {
+            self.traced = None;
             let review = match record.review() {
                 Ok(review) => review,
                 Err(error) => return (Subject::unknown(), Verdict::Failed(error.to_string())),
             };
             let subject = Subject::of(&review.request);
-            let verdict = match self.shared.admit(&review.request).await {
-                Ok(answer) => judge(&answer),
-                Err(verdict) => verdict,
+            let (verdict, answer) = match self.shared.admit(&review.request).await {
+                Ok(answer) => (judge(&answer), Some(answer)),
+                Err(verdict) => (verdict, None),
             };
+            if self.shared.traces {
+                self.traced = Some(Traced::new(&review.request, verdict.clone(), answer));
+            }
             (subject, verdict)
         })
+    }
+
+    fn traced(&mut self) -> Option<Traced> {
+        self.traced.take()
     }
 }
 

@@ -7,6 +7,8 @@ use admission::capture::Record;
 use admission::review::Received;
 use serde::Deserialize;
 
+use super::Traced;
+
 /// Something that records can be replayed at. Each worker has its own connection.
 pub trait Target: Send + Sync {
     /// A worker, which sends one record at a time.
@@ -17,6 +19,11 @@ pub trait Target: Send + Sync {
 pub trait Worker: Send {
     /// Sends one record and says what came of it.
     fn send<'a>(&'a mut self, record: &'a Record) -> Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>>;
+
+    /// What admission did with the last record, if the target knows; without log and line.
+    fn traced(&mut self) -> Option<Traced> {
+        None
+    }
 }
 
 /// What became of one review.
