@@ -51,6 +51,7 @@ pub use law::About;
 pub use owned::{ISTIO, Pattern, PatternError};
 pub use result::{Checked, FORMAT_VERSION, Finding, LawResult, LawVerdict};
 pub use save::{SaveError, save};
+pub(crate) use shrink::is_sound;
 pub use text::render;
 
 use crate::https::{self, Endpoint};

@@ -5,17 +5,21 @@
 //!            └─────► candidate ─┴──► differ ──► general ──► classes ──► allow ──► Comparison
 //!                                                              └──► reproduce: a minimal pod, a scenario
 //! ```
-//! Differences are those of the objects after the patches, not of the patches' text. They are grouped into classes by what
-//! changed, so that a new image in four thousand pods is one line. Memory does not grow with the log: classes, examples and
+//! Differences are those of the objects after the patches, not of the patches' text. They are grouped into classes by the
+//! thing that changed, so that a new image in four thousand pods is one line, and a new sidecar is one class. Memory does not grow with the log: classes, examples and
 //! listed pods have limits, and what is beyond them is counted.
 
 mod allow;
 mod answer;
 mod classes;
 mod differ;
+mod gather;
 mod general;
 mod model;
 mod reproduce;
+mod subject;
+#[cfg(test)]
+mod tests;
 mod title;
 
 use std::path::{Path, PathBuf};
@@ -26,11 +30,12 @@ use admission::capture::Record;
 use tokio::time::Instant;
 
 pub use allow::Allowed;
-pub use model::{Change, ChangeKind, Class, Comparison, Example, FORMAT_VERSION, PodRow, Side, Tallies};
+pub use model::{Change, ChangeKind, Class, Comparison, Example, FORMAT_VERSION, Part, PodRow, Side, Tallies, Values};
 pub use reproduce::Backend;
 
 use crate::cluster::Pending;
 use crate::replay::{Job, Log, OpenError, Pace, Plan, Progress, Shard, Step, Webhook, Work, flow};
+use crate::secrets;
 use answer::{Compared, Differing, Found, Pair};
 use classes::Classes;
 
@@ -59,7 +64,9 @@ pub struct Options {
     pub minimal: usize,
     /// Differences that are expected.
     pub allowed: Allowed,
-    /// Directory in which each minimal reproduction is saved as a scenario.
+    /// Leave secrets in the result; without it they are taken out by the rules of captured logs.
+    pub show_values: bool,
+    /// Directory in which each minimal reproduction is saved as a scenario, its values as they are.
     pub save: Option<PathBuf>,
 }
 
@@ -69,6 +76,9 @@ pub enum Error {
     /// A log cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// No random key to take secrets out with.
+    #[error("{0}")]
+    Random(String),
     /// A scenario cannot be saved.
     #[error("cannot save scenario {file}: {source}")]
     Save {
@@ -82,7 +92,14 @@ pub enum Error {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 8, shard: Shard { index: 0, of: 1 }, minimal: 50, allowed: Allowed::default(), save: None }
+        Self {
+            concurrency: 8,
+            shard: Shard { index: 0, of: 1 },
+            minimal: 50,
+            allowed: Allowed::default(),
+            show_values: false,
+            save: None,
+        }
     }
 }
 
@@ -106,6 +123,7 @@ pub async fn compare(
         ..Comparison::default()
     };
     let mut classes = Classes::default();
+    let redactor = if options.show_values { None } else { Some(secrets::redactor().map_err(Error::Random)?) };
     let bytes = Arc::new(AtomicU64::new(0));
     let plan = Plan {
         concurrency: options.concurrency,
@@ -116,10 +134,11 @@ pub async fn compare(
         bytes: Arc::clone(&bytes),
     };
     let (started, webhooks) = (Instant::now(), (baseline.webhook.clone(), candidate.webhook.clone()));
+    let hide = redactor.clone();
     flow(
         logs,
         &plan,
-        move || Worker(Pair::new(&webhooks.0, &webhooks.1)),
+        move || Worker(Pair::new(&webhooks.0, &webhooks.1, hide.clone())),
         |step: Step<Done>| {
             for item in step.items {
                 match item {
@@ -135,16 +154,15 @@ pub async fn compare(
     comparison.pods_unlisted = classes.unlisted;
     let (classes, pods) = classes.finish();
     comparison.pods = pods;
-    let mut pair = Pair::new(&baseline.webhook, &candidate.webhook);
+    let mut pair = Pair::new(&baseline.webhook, &candidate.webhook, redactor.clone());
     for (index, (mut class, material)) in classes.into_iter().enumerate() {
         if let (true, Some(material), Some(example)) = (index < options.minimal, material, &mut class.example) {
-            example.minimal = reproduce::minimal(&mut pair, &material, &class.change).await;
-            if let (Some(directory), Some(backend), Some(object)) =
-                (&options.save, &candidate.backend, example.minimal.clone())
-                && let Some((difference, after)) =
-                    reproduce::found_in(&mut pair, &material, &class.change, &object).await
+            let minimal = reproduce::minimal(&mut pair, &material).await;
+            example.minimal = minimal.as_ref().map(|object| pair.shown(object));
+            if let (Some(directory), Some(backend), Some(object)) = (&options.save, &candidate.backend, minimal)
+                && let Some((differences, after)) = reproduce::found_in(&mut pair, &material, &object).await
             {
-                let text = reproduce::scenario(&class, &object, &difference, &after, backend);
+                let text = reproduce::scenario(&class, &object, &differences, &after, backend);
                 let file = save(directory, &class.id, &text)?;
                 if let Some(example) = &mut class.example {
                     example.scenario = Some(file);

@@ -33,5 +33,6 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+mod secrets;
 pub mod style;
 pub mod up;

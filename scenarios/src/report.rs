@@ -11,7 +11,6 @@ mod junit;
 mod markdown;
 mod page;
 mod scenarios;
-mod secrets;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -22,8 +21,8 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use page::{Entry, Latencies, Page, Row, Status};
 pub use scenarios::{line, summary};
-pub use secrets::without_secrets;
 pub use sources::ResultError;
 pub use text::render;
 
+pub use crate::secrets::without_secrets;
 pub use crate::style::Style;

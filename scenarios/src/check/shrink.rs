@@ -164,7 +164,7 @@ fn without(object: &Value, places: &[Place]) -> Value {
 }
 
 /// A pod has a container, and a volume for each mount.
-fn is_sound(object: &Value) -> bool {
+pub(crate) fn is_sound(object: &Value) -> bool {
     let spec = &object["spec"];
     let Some(containers) = spec.get("containers") else { return true };
     let names = |value: &'_ Value| -> Vec<String> {

@@ -102,6 +102,7 @@ impl Args {
             shard: self.shard.unwrap_or(Shard { index: 0, of: 1 }),
             minimal: self.minimal,
             allowed,
+            show_values: self.reports.show_values,
             save: self.save_scenarios.clone(),
         };
         let bar = Bar::new(&logs, 1);

@@ -7,6 +7,8 @@ use crate::report::Style;
 
 /// Classes that are shown; `--json` has all.
 const SHOWN: usize = 40;
+/// Parts of a class that are shown.
+const PARTS: usize = 4;
 /// Namespaces and owners that are named.
 const NAMED: usize = 4;
 
@@ -30,6 +32,12 @@ fn write_text(out: &mut String, comparison: &Comparison, style: Style) -> std::f
     for class in comparison.classes.iter().take(SHOWN) {
         let title = if class.allowed.is_some() { style.dim(&class.title) } else { style.strong(&class.title) };
         writeln!(out, "{:>7}  {title}", class.count)?;
+        for part in class.parts.iter().take(if class.parts.len() > 1 { PARTS } else { 0 }) {
+            writeln!(out, "         {:>7}  {}", part.count, part.title)?;
+        }
+        if class.parts.len() > PARTS {
+            writeln!(out, "                  and {} more", class.parts.len() - PARTS)?;
+        }
         writeln!(out, "         {}", style.dim(about(class)))?;
     }
     if comparison.classes.len() > SHOWN {

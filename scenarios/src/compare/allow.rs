@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::differ::plain;
-use super::{Class, Comparison};
+use super::{Comparison, Part, Values};
 
 /// An allow-list: a YAML list of entries, each with a `pattern` and a `reason`.
 ///
@@ -14,8 +14,9 @@ use super::{Class, Comparison};
 ///   after: "*:1.30.*"
 ///   reason: the new release
 /// ```
-/// `pattern` is the path, the title or the id of a class; `before` and `after` are its values, any if they are left out.
-/// `*` stands for any text.
+/// `pattern` is the path, the title or the id of a part, or the title or the id of a class with all its parts; `before` and
+/// `after` are values: each pair that was found has to be so, and all have to be known; any are if they are left out. `*` stands
+/// for any text. A class is expected if all its parts are.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed(Vec<Entry>);
 
@@ -49,12 +50,21 @@ impl Allowed {
     pub fn mark(&self, comparison: &mut Comparison) {
         let mut used = vec![false; self.0.len()];
         for class in &mut comparison.classes {
+            let (title, id) = (class.title.clone(), class.id.clone());
             for (entry, used) in self.0.iter().zip(&mut used) {
-                if entry.matches(class) {
-                    *used = true;
-                    class.allowed.get_or_insert_with(|| entry.reason.clone());
+                let whole = wild(&entry.pattern, &title) || wild(&entry.pattern, &id);
+                for part in &mut class.parts {
+                    if entry.matches(part, whole) {
+                        *used = true;
+                        part.allowed.get_or_insert_with(|| entry.reason.clone());
+                    }
                 }
             }
+            let reasons: Option<Vec<&str>> = class.parts.iter().map(|part| part.allowed.as_deref()).collect();
+            class.allowed = reasons.filter(|reasons| !reasons.is_empty()).map(|mut reasons| {
+                reasons.dedup();
+                reasons.join("; ")
+            });
         }
         let unused = self.0.iter().zip(used).filter(|(_, used)| !used).map(|(entry, _)| entry.pattern.clone());
         comparison.allowed_unused = unused.collect();
@@ -62,14 +72,17 @@ impl Allowed {
 }
 
 impl Entry {
-    fn matches(&self, class: &Class) -> bool {
+    fn matches(&self, part: &Part, whole: bool) -> bool {
         let value = |pattern: &Option<Value>, found: &Option<Value>| match (pattern, found) {
             (None, _) => true,
             (Some(pattern), None) => pattern.is_null(),
             (Some(pattern), Some(found)) => wild(&plain(pattern), &plain(found)),
         };
-        let named = [&class.change.path, &class.title, &class.id].into_iter().any(|text| wild(&self.pattern, text));
-        named && value(&self.before, &class.change.before) && value(&self.after, &class.change.after)
+        let named = [&part.change.path, &part.title, &part.id].into_iter().any(|text| wild(&self.pattern, text));
+        let any = self.before.is_none() && self.after.is_none();
+        let all = part.values.len() as u64 == part.variants;
+        let each = |pair: &Values| value(&self.before, &pair.before) && value(&self.after, &pair.after);
+        (named || whole) && (any || (all && part.values.iter().all(each)))
     }
 }
 
@@ -109,6 +122,33 @@ mod tests {
         ] {
             assert_eq!(wild(pattern, text), want, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_class_is_expected_if_all_its_parts_are() {
+        let values = |after: &str| Values { after: Some(after.into()), count: 1, ..Values::default() };
+        let part = |path: &str, after: &[&str], variants| Part {
+            change: super::super::Change { path: path.to_owned(), ..super::super::Change::default() },
+            values: after.iter().map(|after| values(after)).collect(),
+            variants,
+            ..Part::default()
+        };
+        let allowed = |text: &str, parts: Vec<Part>| {
+            let class = super::super::Class { title: "container p: all".to_owned(), parts, ..Default::default() };
+            let mut comparison = Comparison { classes: vec![class], ..Comparison::default() };
+            Allowed::parse(text).unwrap().mark(&mut comparison);
+            (comparison.classes.remove(0).allowed, comparison.allowed_unused)
+        };
+        let two = || vec![part("/image", &["a:1.30.0", "b:1.30.1"], 2), part("/args", &["x"], 1)];
+        let (image, args) =
+            ("- {pattern: /image, after: '*:1.30.*', reason: new}", "- {pattern: /args, reason: flags}");
+        assert_eq!(allowed(image, two()), (None, vec![]));
+        assert_eq!(allowed(&format!("{image}\n{args}"), two()), (Some("new; flags".to_owned()), vec![]));
+        assert_eq!(allowed("- {pattern: 'container p*', reason: all}", two()).0.as_deref(), Some("all"));
+        // One of the values is another, or not all of them are known.
+        let other = vec![part("/image", &["a:1.30.0", "b:1.29.1"], 2)];
+        assert_eq!(allowed(image, other), (None, vec!["/image".to_owned()]));
+        assert_eq!(allowed(image, vec![part("/image", &["a:1.30.0"], 40)]).0, None);
     }
 
     #[test]

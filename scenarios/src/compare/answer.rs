@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use admission::capture::Record;
+use admission::capture::{Record, Redactor};
 use admission::review::{AdmissionReview, ReplyBody};
 use apimachinery::json_patch::Patch;
 use apimachinery::schema;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::differ::{Difference, Step, differences};
 use super::general::Own;
 use super::{Change, ChangeKind};
 use crate::replay::{Asked, Heard, Verdict, Webhook, Wire, judge};
+use crate::secrets::hidden;
 
 /// What came of a review.
 pub(super) struct Compared {
@@ -43,24 +44,42 @@ pub(super) struct Differing {
     pub(super) owner: String,
     /// With the pod's own names replaced by placeholders.
     pub(super) changes: Vec<Change>,
-    /// The same, as they are.
+    /// Where they are with these names as they are, for each.
+    pub(super) literal: Vec<String>,
+    /// The same, as they are, secrets and all: for what is sent again.
     pub(super) differences: Vec<Difference>,
+    /// Kind and place of each of them.
+    pub(super) places: Vec<(ChangeKind, String)>,
     pub(super) before: Value,
     pub(super) after: Value,
+    /// The candidate's object as it is.
+    pub(super) sent: Value,
 }
 
 /// Connections to both sides.
-pub(super) struct Pair([Wire; 2]);
+pub(super) struct Pair {
+    wires: [Wire; 2],
+    /// Takes secrets out of what is shown.
+    redactor: Option<Redactor>,
+}
 
 impl Pair {
-    pub(super) fn new(baseline: &Webhook, candidate: &Webhook) -> Self {
-        Self([baseline.wire(), candidate.wire()])
+    pub(super) fn new(baseline: &Webhook, candidate: &Webhook, redactor: Option<Redactor>) -> Self {
+        Self { wires: [baseline.wire(), candidate.wire()], redactor }
+    }
+
+    /// An object as it may be shown.
+    pub(super) fn shown(&self, object: &Value) -> Value {
+        match &self.redactor {
+            Some(redactor) => hidden(redactor, object).unwrap_or_default(),
+            None => object.clone(),
+        }
     }
 
     /// Asks both sides, with this body in place of the record's if there is one.
     pub(super) async fn compare(&mut self, record: &Record, body: Option<&[u8]>) -> Compared {
         let asked = Asked::of(record);
-        let [first, second] = &mut self.0;
+        let [first, second] = &mut self.wires;
         let (first, second) = (timed(first, record, body).await, timed(second, record, body).await);
         let (one, two) = (judge(asked.as_ref(), &first.0), judge(asked.as_ref(), &second.0));
         let found = match (&first.0, &second.0) {
@@ -69,7 +88,10 @@ impl Pair {
                 Found::Equal
             }
             _ => match AdmissionReview::decode(body.unwrap_or(record.body.as_bytes())) {
-                Ok(review) => look(&review, (&one.0, one.1.as_ref()), (&two.0, two.1.as_ref())),
+                Ok(review) => {
+                    let (one, two) = ((&one.0, one.1.as_ref()), (&two.0, two.1.as_ref()));
+                    look(&review, one, two, self.redactor.as_ref())
+                }
                 Err(error) => Found::NoReview(error.to_string()),
             },
         };
@@ -104,7 +126,12 @@ fn applied(object: &Value, verdict: &Verdict, reply: Option<&ReplyBody>) -> (Ver
 
 type Answered<'a> = (&'a Verdict, Option<&'a ReplyBody>);
 
-fn look(review: &AdmissionReview<'_>, baseline: Answered<'_>, candidate: Answered<'_>) -> Found {
+fn look(
+    review: &AdmissionReview<'_>,
+    baseline: Answered<'_>,
+    candidate: Answered<'_>,
+    redactor: Option<&Redactor>,
+) -> Found {
     let request = &review.request;
     let parse = |raw: &serde_json::value::RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
     let object = request.object.map(parse).unwrap_or_default();
@@ -133,17 +160,59 @@ fn look(review: &AdmissionReview<'_>, baseline: Answered<'_>, candidate: Answere
         return Found::Equal;
     }
     let own = Own::of(&described, &request.namespace, &request.uid);
+    let places = found.iter().map(|difference| (difference.kind, own.path_of(difference))).collect();
+    let kind = schema::lookup(&request.kind.group, &request.kind.version, &request.kind.kind);
+    let sent = after.clone();
+    let (shown, before, after) = match redactor.map(|redactor| shown(redactor, &described, &before, &after, &found)) {
+        Some(Some((before, after, outside))) => {
+            // Where the decisions differ, the objects were not compared.
+            let compared = found.len() > outside.len();
+            let mut shown = if compared { differences(&before, &after, kind) } else { Vec::new() };
+            shown.extend(outside);
+            (shown, before, after)
+        }
+        _ => (found.clone(), before, after),
+    };
     Found::Different(Box::new(Differing {
         one_sided: failed(&one) || failed(&two),
         uid: request.uid.to_string(),
         namespace: request.namespace.to_string(),
         name: name(&described, &request.name),
         owner: owner(&described),
-        changes: found.iter().map(|difference| own.change(difference)).collect(),
+        changes: shown.iter().map(|difference| own.change(difference)).collect(),
+        literal: shown.iter().map(|difference| own.literal_path(difference)).collect(),
         differences: found,
+        places,
+        sent,
         before,
         after,
     }))
+}
+
+/// Both objects, and the differences that are not of them, without secrets and what quotes one; none if there are none.
+fn shown(
+    redactor: &Redactor,
+    described: &Value,
+    before: &Value,
+    after: &Value,
+    found: &[Difference],
+) -> Option<(Value, Value, Vec<Difference>)> {
+    let outside = |difference: &&Difference| {
+        matches!(difference.kind, ChangeKind::Decision | ChangeKind::Warning | ChangeKind::AuditAnnotation)
+    };
+    let mut beside: Vec<Difference> = found.iter().filter(outside).cloned().collect();
+    let texts: Vec<_> = beside.iter().map(|difference| (&difference.before, &difference.after)).collect();
+    let all = json!({ "object": described, "before": before, "after": after, "texts": texts });
+    // What cannot be redacted is not shown.
+    let mut hidden = hidden(redactor, &all).unwrap_or_default();
+    if hidden == all {
+        return None;
+    }
+    for (at, difference) in beside.iter_mut().enumerate() {
+        let text = |side: usize, value: &Option<Value>| value.as_ref().map(|_| hidden["texts"][at][side].clone());
+        (difference.before, difference.after) = (text(0, &difference.before), text(1, &difference.after));
+    }
+    Some((hidden["before"].take(), hidden["after"].take(), beside))
 }
 
 /// Differences of what goes with an answer beside the patch.

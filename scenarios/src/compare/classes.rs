@@ -1,4 +1,9 @@
 //! From the differences of single reviews to classes of them, in memory that does not grow with the log.
+//!
+//! ```text
+//! change ──► part: kind and place, whatever the values ──► subject: the thing it is about ──► class
+//!                                                             of a kind, always in the same reviews ┘
+//! ```
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,18 +12,21 @@ use admission::capture::Record;
 use serde_json::Value;
 
 use super::answer::Differing;
-use super::title::title;
-use super::{Change, ChangeKind, Class, Example, PodRow};
+use super::gather::{self, Group};
+use super::subject::Subject;
+use super::{Change, ChangeKind, Class, Example, Part, PodRow, Values};
 
-/// Classes that are kept apart.
-const CLASSES: usize = 5000;
-/// Classes with an example.
+/// Parts that are kept apart.
+const PARTS: usize = 5000;
+/// Things with an example.
 const EXAMPLES: usize = 500;
-/// Different values at one place that are kept apart; with more, they are one class.
-const VARIANTS: usize = 8;
-/// Different values at one place that are counted.
+/// Pairs of values that are shown of a part.
+const VALUES: usize = 8;
+/// Pairs of values that are counted.
 const COUNTED: usize = 1000;
-/// Namespaces and owners that are counted apart in a class.
+/// Decisions, and warnings, that are each a thing of their own; what is beyond them is one.
+const MESSAGES: usize = 16;
+/// Namespaces and owners that are counted apart.
 const NAMES: usize = 1000;
 /// Reviews that are listed.
 const ROWS: usize = 10_000;
@@ -26,58 +34,83 @@ const ROWS: usize = 10_000;
 /// Classes on their way.
 #[derive(Default)]
 pub(super) struct Classes {
-    kept: Vec<Kept>,
-    places: HashMap<(ChangeKind, String), Place>,
+    parts: Vec<Kept>,
+    places: HashMap<String, usize>,
+    groups: Vec<Group>,
+    subjects: HashMap<String, usize>,
+    messages: HashMap<(ChangeKind, String), usize>,
     rows: Vec<(PodRow, Vec<usize>)>,
+    reviews: u64,
     pub(super) unclassified: u64,
     pub(super) unlisted: u64,
 }
 
-/// The classes at one place.
-#[derive(Default)]
-struct Place {
-    /// By their values.
-    variants: HashMap<String, usize>,
-    /// Hashes of the values seen, once they are one class.
-    folded: Option<(usize, HashSet<u64>)>,
+/// A part on its way.
+pub(super) struct Kept {
+    pub(super) part: Part,
+    /// Of its [`Group`].
+    pub(super) group: usize,
+    /// Hashes of the pairs of values.
+    seen: HashSet<u64>,
+    /// Where it is with names left as they are, if that is the same in all reviews and not what the place says.
+    pub(super) literal: Option<String>,
 }
 
-struct Kept {
-    class: Class,
-    folded: bool,
-    material: Option<Material>,
-    /// It has become part of another.
-    into: Option<usize>,
-}
-
-/// What a class is reproduced from.
+/// What a class is reproduced from: the review, and what in it is of the class.
 #[derive(Clone)]
-pub(crate) struct Material {
+pub(super) struct Material {
     pub(super) record: Arc<Record>,
-    /// Whether values matter for being of the class.
-    pub(super) folded: bool,
+    pub(super) changes: Vec<Wanted>,
+}
+
+/// A change that has to be found again.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) change: Change,
+    /// Of which part.
+    pub(super) part: usize,
+    /// Whether its values matter.
+    pub(super) exact: bool,
 }
 
 impl Classes {
     /// Adds the differences of one review.
     pub(super) fn add(&mut self, log: &str, line: u64, record: &Arc<Record>, review: Differing) {
-        let mut indices: Vec<usize> = Vec::new();
-        for change in review.changes {
-            match self.index(change) {
-                Some(index) => indices.push(index),
-                None => self.unclassified += 1,
+        self.reviews += 1;
+        let mark = mark(self.reviews);
+        let mut parts: Vec<usize> = Vec::new();
+        let mut wanted: Vec<(usize, Wanted)> = Vec::new();
+        for (change, literal) in review.changes.into_iter().zip(&review.literal) {
+            let Some(part) = self.part(&change, literal) else {
+                self.unclassified += 1;
+                continue;
+            };
+            parts.push(part);
+            if let Some(group) = self.parts.get(part).map(|kept| kept.group)
+                && self.groups.get(group).is_some_and(|found| found.class.example.is_none() && group < EXAMPLES)
+            {
+                wanted.push((group, Wanted { change, part, exact: false }));
             }
         }
-        indices.sort_unstable();
-        indices.dedup();
+        parts.sort_unstable();
+        parts.dedup();
+        let mut groups = Vec::new();
+        for part in parts {
+            let Some(kept) = self.parts.get_mut(part) else { continue };
+            kept.part.count += 1;
+            groups.push(kept.group);
+        }
+        groups.sort_unstable();
+        groups.dedup();
         let owner = if review.owner.is_empty() { "-" } else { &review.owner };
-        for index in &indices {
-            let Some(kept) = self.kept.get_mut(*index) else { continue };
-            kept.class.count += 1;
-            bump(&mut kept.class.namespaces, &review.namespace, 1);
-            bump(&mut kept.class.owners, owner, 1);
-            if kept.class.example.is_none() && *index < EXAMPLES {
-                kept.class.example = Some(Example {
+        for index in &groups {
+            let Some(group) = self.groups.get_mut(*index) else { continue };
+            group.mark = group.mark.wrapping_add(mark);
+            group.class.count += 1;
+            bump(&mut group.class.namespaces, &review.namespace, 1);
+            bump(&mut group.class.owners, owner, 1);
+            if group.class.example.is_none() && *index < EXAMPLES {
+                group.class.example = Some(Example {
                     log: log.to_owned(),
                     line,
                     uid: review.uid.clone(),
@@ -87,110 +120,142 @@ impl Classes {
                     after: review.after.clone(),
                     ..Example::default()
                 });
-                kept.material = Some(Material { record: Arc::clone(record), folded: false });
+                let changes = wanted.extract_if(.., |(of, _)| of == index).map(|(_, wanted)| wanted).collect();
+                group.material = Some(Material { record: Arc::clone(record), changes });
             }
         }
         if self.rows.len() < ROWS {
             let Differing { namespace, name, owner, .. } = review;
-            self.rows.push((PodRow { line, namespace, name, owner, classes: Vec::new() }, indices));
+            self.rows.push((PodRow { line, namespace, name, owner, classes: Vec::new() }, groups));
         } else {
             self.unlisted += 1;
         }
     }
 
-    /// The class of a change.
-    fn index(&mut self, change: Change) -> Option<usize> {
-        let key = format!("{:?}\n{:?}", change.before, change.after);
-        // What is added or removed whole is one thing, whatever is in it.
-        let whole = |value: &Option<Value>| value.as_ref().is_some_and(Value::is_object);
-        let limit = match change.kind {
-            ChangeKind::Added if whole(&change.after) => 0,
-            ChangeKind::Removed if whole(&change.before) => 0,
-            _ => VARIANTS,
+    /// The part of a change, which is counted in its values.
+    fn part(&mut self, change: &Change, literal: &str) -> Option<usize> {
+        let mut subject = Subject::of(change);
+        let mut place = place(change.kind, &change.path);
+        if matches!(change.kind, ChangeKind::Decision | ChangeKind::Warning) {
+            let known = self.messages.entry((change.kind, change.path.clone())).or_default();
+            if self.subjects.contains_key(&subject.key) || *known < MESSAGES {
+                *known += usize::from(!self.subjects.contains_key(&subject.key));
+                place.clone_from(&subject.key);
+            } else {
+                subject.key.clone_from(&place);
+            }
+        }
+        let index = match self.places.get(&place) {
+            Some(index) => *index,
+            None if self.parts.len() >= PARTS => return None,
+            None => {
+                let group = *self.subjects.entry(subject.key.clone()).or_insert_with(|| {
+                    self.groups.push(Group { subject, ..Group::default() });
+                    self.groups.len() - 1
+                });
+                let part = Part { id: id(&place), change: change.clone(), ..Part::default() };
+                let literal = (literal != change.path).then(|| literal.to_owned());
+                self.parts.push(Kept { part, group, seen: HashSet::new(), literal });
+                self.places.insert(place, self.parts.len() - 1);
+                self.parts.len() - 1
+            }
         };
-        let place = self.places.entry((change.kind, change.path.clone())).or_default();
-        if let Some((index, seen)) = &mut place.folded {
-            if seen.len() < COUNTED && seen.insert(hash(&key)) {
-                self.kept.get_mut(*index)?.class.variants = seen.len() as u64;
-            }
-            return Some(*index);
+        let kept = self.parts.get_mut(index)?;
+        if kept.literal.as_ref().is_some_and(|known| known != literal) {
+            kept.literal = None;
         }
-        if let Some(index) = place.variants.get(&key) {
-            return Some(*index);
-        }
-        if place.variants.len() < limit {
-            let index = push(&mut self.kept, change, false)?;
-            place.variants.insert(key, index);
-            return Some(index);
-        }
-        // One class from now on: those there are become part of the first.
-        let mut seen: HashSet<u64> = place.variants.keys().map(|key| hash(key)).collect();
-        seen.insert(hash(&key));
-        let variants = seen.len() as u64;
-        let mut parts: Vec<usize> = place.variants.drain().map(|(_, index)| index).collect();
-        parts.sort_unstable();
-        let into = match parts.first() {
-            Some(first) => *first,
-            None => push(&mut self.kept, change, true)?,
-        };
-        for part in parts.into_iter().skip(1) {
-            let Some(kept) = self.kept.get_mut(part) else { continue };
-            kept.into = Some(into);
-            let class = std::mem::take(&mut kept.class);
-            let Some(first) = self.kept.get_mut(into) else { continue };
-            first.class.count += class.count;
-            for (name, count) in class.namespaces {
-                bump(&mut first.class.namespaces, &name, count);
-            }
-            for (name, count) in class.owners {
-                bump(&mut first.class.owners, &name, count);
-            }
-        }
-        let first = self.kept.get_mut(into)?;
-        first.folded = true;
-        first.class.variants = variants;
-        place.folded = Some((into, seen));
-        Some(into)
+        kept.values(change);
+        Some(index)
     }
 
     /// The classes, the largest first, with what each is reproduced from; and the listed reviews.
-    pub(super) fn finish(self) -> (Vec<(Class, Option<Material>)>, Vec<PodRow>) {
-        let targets: Vec<usize> =
-            self.kept.iter().enumerate().map(|(index, kept)| kept.into.unwrap_or(index)).collect();
-        let mut classes = Vec::new();
-        let mut ids = Vec::new();
-        for kept in self.kept {
-            let Kept { mut class, folded, material, into } = kept;
-            class.id = id(&class.change, folded);
-            class.title = title(&class.change, class.variants);
-            ids.push(class.id.clone());
-            if into.is_none() {
-                classes.push((class, material.map(|material| Material { folded, ..material })));
-            }
-        }
-        classes.sort_by(|(a, _), (b, _)| {
-            b.count.cmp(&a.count).then_with(|| a.change.path.cmp(&b.change.path)).then_with(|| a.id.cmp(&b.id))
-        });
-        let rows = self.rows.into_iter().map(|(mut row, indices)| {
-            for index in indices {
-                let id = targets.get(index).and_then(|target| ids.get(*target));
+    pub(super) fn finish(mut self) -> (Vec<(Class, Option<Material>)>, Vec<PodRow>) {
+        self.unite();
+        let (classes, of_group) = gather::classes(self.parts, self.groups);
+        let rows = self.rows.into_iter().map(|(mut row, groups)| {
+            for group in groups {
+                let class = of_group.get(group).and_then(|class| classes.get(*class));
+                let id = class.map(|(class, _)| &class.id);
                 row.classes.extend(id.filter(|id| !row.classes.contains(id)).cloned());
             }
             row
         });
-        (classes, rows.collect())
+        let rows = rows.collect();
+        (classes, rows)
+    }
+
+    /// A name of the pod's own that stands in a place by chance (a namespace `data`, a volume `istio-data`): where all that is
+    /// at the place with the placeholder was at a place that occurs without, too, the latter is meant.
+    fn unite(&mut self) {
+        for index in 0..self.parts.len() {
+            let Some(kept) = self.parts.get(index) else { continue };
+            let Some(literal) = &kept.literal else { continue };
+            let Some(into) = self.places.get(&place(kept.part.change.kind, literal)).copied() else { continue };
+            let (from, count) = (kept.group, kept.part.count);
+            if self.parts.get(into).is_none_or(|target| target.part.count == 0) {
+                continue;
+            }
+            let part = std::mem::take(&mut self.parts[index].part);
+            self.parts[index].literal = None;
+            let seen = std::mem::take(&mut self.parts[index].seen);
+            let Some(target) = self.parts.get_mut(into) else { continue };
+            target.part.count += count;
+            target.merge(part, seen);
+            let group = target.group;
+            let left = self.parts.iter().any(|kept| kept.group == from && kept.part.count > 0);
+            if from != group && !left {
+                let taken = std::mem::take(&mut self.groups[from]);
+                self.groups[from].into = Some(group);
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.take(taken, index, into);
+                }
+            }
+        }
     }
 }
 
-fn push(kept: &mut Vec<Kept>, change: Change, folded: bool) -> Option<usize> {
-    if kept.len() >= CLASSES {
-        return None;
+impl Kept {
+    fn values(&mut self, change: &Change) {
+        let hash = hash(&format!("{:?}\n{:?}", change.before, change.after));
+        let found = |values: &&mut Values| values.before == change.before && values.after == change.after;
+        if self.seen.contains(&hash) {
+            if let Some(values) = self.part.values.iter_mut().find(found) {
+                values.count += 1;
+            }
+            return;
+        }
+        if self.seen.len() >= COUNTED {
+            return;
+        }
+        self.seen.insert(hash);
+        self.part.variants += 1;
+        // What is added or removed whole is one thing, whatever is in it.
+        let is_object = |value: &Option<Value>| value.as_ref().is_some_and(Value::is_object);
+        let most = if is_object(&change.before) || is_object(&change.after) { 1 } else { VALUES };
+        if self.part.values.len() < most {
+            self.part.values.push(Values { before: change.before.clone(), after: change.after.clone(), count: 1 });
+        }
     }
-    kept.push(Kept { class: Class { change, variants: 1, ..Class::default() }, folded, material: None, into: None });
-    Some(kept.len() - 1)
+
+    fn merge(&mut self, other: Part, seen: HashSet<u64>) {
+        for values in other.values {
+            let found = |known: &&mut Values| known.before == values.before && known.after == values.after;
+            if let Some(known) = self.part.values.iter_mut().find(found) {
+                known.count += values.count;
+            } else if self.part.values.len() < VALUES {
+                self.part.values.push(values);
+            }
+        }
+        self.seen.extend(seen);
+        self.part.variants = self.seen.len() as u64;
+    }
 }
 
-fn bump(counts: &mut BTreeMap<String, u64>, name: &str, by: u64) {
+fn place(kind: ChangeKind, path: &str) -> String {
+    format!("{kind:?} {path}")
+}
+
+pub(super) fn bump(counts: &mut BTreeMap<String, u64>, name: &str, by: u64) {
     if let Some(count) = counts.get_mut(name) {
         *count += by;
         return;
@@ -204,13 +269,19 @@ fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn id(change: &Change, folded: bool) -> String {
-    let mut text = format!("{:?}\n{}", change.kind, change.path);
-    if !folded {
-        for value in [&change.before, &change.after] {
-            text.push('\n');
-            text.push_str(&value.as_ref().map_or_else(String::new, Value::to_string));
-        }
-    }
-    format!("{:012x}", hash(&text) >> 16)
+/// Twelve hexadecimal digits that stand for a text.
+pub(super) fn id(text: &str) -> String {
+    format!("{:012x}", hash(text) >> 16)
+}
+
+/// A number for a review; the sum of those of a set of reviews tells the set.
+fn mark(review: u64) -> u128 {
+    // SplitMix64, twice.
+    let mix = |mut n: u64| {
+        n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        n ^ (n >> 31)
+    };
+    let one = mix(review.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    (u128::from(one) << 64) | u128::from(mix(one.wrapping_add(0x9e37_79b9_7f4a_7c15)))
 }

@@ -2,9 +2,11 @@
 //!
 //! Items of lists are told apart by the merge keys of the schema, so that an inserted container is one difference; where
 //! the order of items that both have is another, that is a difference of its own. Strings that are JSON on both sides are
-//! entered. Equal are: null, an empty list and nothing; quantities of one value; JSON texts of one value.
+//! entered, and lists of texts in them are sets. A container that is in the other of the two lists of containers has moved,
+//! and is compared as what it was. Equal are: null, an empty list and nothing; nothing and what the API takes it for;
+//! quantities of one value; JSON texts of one value.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use apimachinery::quantity::Quantity;
 use apimachinery::schema::{Field, Kind, ListType, Type};
@@ -26,6 +28,13 @@ pub(super) enum Step {
     Flag(String),
     /// Into the JSON that a string is.
     Json,
+    /// A list of containers, and the one in which the item that follows was before.
+    Moved {
+        /// The baseline's.
+        from: &'static str,
+        /// The candidate's.
+        to: &'static str,
+    },
 }
 
 /// A difference, with the values as they are.
@@ -87,6 +96,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// A map, such as that of the labels.
+    fn is_map(self) -> bool {
+        matches!(self.kind(), Some(Kind::Map(_)))
+    }
+
     /// Of an item of the list here.
     fn item(self) -> Place<'a> {
         match self.kind() {
@@ -126,8 +140,12 @@ impl Differ {
             |value: &&Value| !matches!(value, Value::Null) && value.as_array().is_none_or(|list| !list.is_empty());
         match (before.filter(there), after.filter(there)) {
             (None, None) => {}
-            (None, Some(after)) if is_default(self.path.last(), after) => {}
-            (Some(before), None) if is_default(self.path.last(), before) => {}
+            (None, Some(value)) | (Some(value), None) if is_default(&self.path, value, place) => {}
+            // What has no items of its own to be told apart is one thing; of a list of containers each is.
+            (None, Some(Value::Array(list))) if !place.keys().is_empty() => self.lists(&[], list, place),
+            (Some(Value::Array(list)), None) if !place.keys().is_empty() => self.lists(list, &[], place),
+            (None, Some(Value::Object(map))) if place.is_map() => self.objects(&Map::new(), map, place),
+            (Some(Value::Object(map)), None) if place.is_map() => self.objects(map, &Map::new(), place),
             (None, Some(after)) => self.add(ChangeKind::Added, None, Some(after.clone())),
             (Some(before), None) => self.add(ChangeKind::Removed, Some(before.clone()), None),
             (Some(before), Some(after)) if before != after => self.both(before, after, place),
@@ -154,11 +172,55 @@ impl Differ {
     }
 
     fn objects(&mut self, before: &Map<String, Value>, after: &Map<String, Value>, place: Place<'_>) {
+        let moved = self.moved(before, after, place);
+        let stayed = |key: &str, list: Option<&Value>| {
+            let list = list.filter(|_| CONTAINERS.contains(&key) && !moved.is_empty())?.as_array()?;
+            let stays = |item: &&Value| !item["name"].as_str().is_some_and(|name| moved.contains(name));
+            Some(Value::Array(list.iter().filter(stays).cloned().collect()))
+        };
         let added = after.keys().filter(|key| !before.contains_key(*key));
         for key in before.keys().chain(added) {
             let below = place.below(key);
-            self.at(Step::Key(key.clone()), |differ| differ.value(before.get(key), after.get(key), below));
+            let (old, new) = (before.get(key), after.get(key));
+            let (less, fewer) = (stayed(key, old), stayed(key, new));
+            let (old, new) = (less.as_ref().or(old), fewer.as_ref().or(new));
+            self.at(Step::Key(key.clone()), |differ| differ.value(old, new, below));
         }
+    }
+
+    /// Compares containers that are in the other list now, such as a sidecar that became a native one; their names.
+    fn moved<'a>(
+        &mut self,
+        before: &'a Map<String, Value>,
+        after: &Map<String, Value>,
+        place: Place<'_>,
+    ) -> HashSet<&'a str> {
+        let mut names = HashSet::new();
+        if !place.object().is_some_and(|ty| CONTAINERS.iter().all(|list| ty.field(list).is_some())) {
+            return names;
+        }
+        let [old, new] = [before, after].map(|spec| CONTAINERS.map(|list| by_name(spec.get(list))));
+        for (at, (from, to)) in [(CONTAINERS[0], CONTAINERS[1]), (CONTAINERS[1], CONTAINERS[0])].into_iter().enumerate()
+        {
+            for item in before.get(from).and_then(Value::as_array).into_iter().flatten() {
+                let Some(name) = item["name"].as_str() else { continue };
+                let (Some(other), None, None) = (new[1 - at].get(name), new[at].get(name), old[1 - at].get(name))
+                else {
+                    continue;
+                };
+                if !names.insert(name) {
+                    continue;
+                }
+                let below = place.below(to).item();
+                self.at(Step::Moved { from, to }, |differ| {
+                    differ.at(Step::Item(vec![("name".to_owned(), name.into())]), |differ| {
+                        differ.add(ChangeKind::Moved, Some(from.into()), Some(to.into()));
+                        differ.value(Some(item), Some(other), below);
+                    });
+                });
+            }
+        }
+        names
     }
 
     fn lists(&mut self, before: &[Value], after: &[Value], place: Place<'_>) {
@@ -200,10 +262,32 @@ impl Differ {
         }
     }
 
+    /// Lists of texts that mean the same in any order: within JSON, where nothing says more about them.
+    fn sets(&mut self, before: &[Value], after: &[Value]) -> bool {
+        fn set(list: &[Value]) -> Option<HashSet<&str>> {
+            let set = list.iter().map(Value::as_str).collect::<Option<HashSet<_>>>()?;
+            (set.len() == list.len()).then_some(set)
+        }
+        let (Some(old), Some(new), true) = (set(before), set(after), self.path.contains(&Step::Json)) else {
+            return false;
+        };
+        let is_in = |set: &HashSet<&str>, text: &Value| text.as_str().is_some_and(|text| set.contains(text));
+        for gone in before.iter().filter(|text| !is_in(&new, text)) {
+            self.add(ChangeKind::Removed, Some(gone.clone()), None);
+        }
+        for come in after.iter().filter(|text| !is_in(&old, text)) {
+            self.add(ChangeKind::Added, None, Some(come.clone()));
+        }
+        true
+    }
+
     /// Lists of scalars, or of things without names.
     fn aligned(&mut self, before: &[Value], after: &[Value], place: Place<'_>) {
         if before.len() + after.len() > ALIGNED {
             return self.add(ChangeKind::Changed, Some(before.to_vec().into()), Some(after.to_vec().into()));
+        }
+        if self.sets(before, after) {
+            return;
         }
         // Values have no order and no hash; their texts do.
         let texts = |list: &[Value]| list.iter().map(Value::to_string).collect::<Vec<_>>();
@@ -301,11 +385,38 @@ fn embedded(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// An empty object that means the same as nothing.
-fn is_default(step: Option<&Step>, value: &Value) -> bool {
-    let empty = value.as_object().is_some_and(Map::is_empty);
-    let same = ["annotations", "labels", "nodeSelector", "resources", "securityContext", "status"];
-    empty && matches!(step, Some(Step::Key(key)) if same.contains(&key.as_str()))
+/// The lists of containers of a pod that a container can move between.
+const CONTAINERS: [&str; 2] = ["containers", "initContainers"];
+
+fn by_name(list: Option<&Value>) -> HashMap<&str, &Value> {
+    let items = list.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(|item| Some((item["name"].as_str()?, item))).collect()
+}
+
+/// A value that means the same as nothing.
+fn is_default(path: &[Step], value: &Value, place: Place<'_>) -> bool {
+    let (parents, Some(Step::Key(key))) = (path.len().saturating_sub(2), path.last()) else { return false };
+    if value.as_object().is_some_and(Map::is_empty) {
+        let same = ["annotations", "labels", "nodeSelector", "resources", "securityContext", "status"];
+        return same.contains(&key.as_str());
+    }
+    let Place::Field(field) = place else { return false };
+    // What the API's documentation calls the default; its schema has few of them.
+    field.default.as_ref() == Some(value)
+        || match (path.get(parents), key.as_str()) {
+            (_, "terminationMessagePath") => value == "/dev/termination-log",
+            (_, "terminationMessagePolicy") => value == "File",
+            (Some(Step::Key(parent)), "scheme") if parent == "httpGet" => value == "HTTP",
+            (Some(Step::Key(parent)), "apiVersion") if parent == "fieldRef" => value == "v1",
+            (Some(Step::Key(parent)), key) if parent.ends_with("Probe") => match key {
+                "successThreshold" | "timeoutSeconds" => value == 1,
+                "failureThreshold" => value == 3,
+                "periodSeconds" => value == 10,
+                "initialDelaySeconds" => value == 0,
+                _ => false,
+            },
+            _ => false,
+        }
 }
 
 fn same_quantity(before: &Value, after: &Value) -> bool {

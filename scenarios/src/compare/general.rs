@@ -81,9 +81,22 @@ impl Own {
         out
     }
 
+    /// A text with placeholders, and its own containers in them where they are a whole part between slashes or commas.
+    fn part(&self, text: &str) -> String {
+        let is_own = |part: &str| self.containers.iter().any(|name| name == part);
+        if !text.split(['/', ',']).any(is_own) {
+            return self.text(text);
+        }
+        let parts = text.split_inclusive(['/', ',']).map(|part| {
+            let bare = part.trim_end_matches(['/', ',']);
+            if is_own(bare) { format!("<container>{}", &part[bare.len()..]) } else { self.text(part) }
+        });
+        parts.collect()
+    }
+
     fn value(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) => self.text(text).into(),
+            Value::String(text) => self.part(text).into(),
             Value::Array(list) => list.iter().map(|item| self.value(item)).collect(),
             Value::Object(map) => {
                 let pairs = map.iter().map(|(key, value)| (self.text(key), self.value(value)));
@@ -91,6 +104,17 @@ impl Own {
             }
             other => other.clone(),
         }
+    }
+
+    /// Where a difference is, the pod's own names left as they are.
+    pub(super) fn literal_path(&self, difference: &Difference) -> String {
+        let literal = Self { names: Vec::new(), containers: self.containers.clone() };
+        literal.path(&difference.path, difference.kind)
+    }
+
+    /// Where a difference is, with placeholders.
+    pub(super) fn path_of(&self, difference: &Difference) -> String {
+        self.path(&difference.path, difference.kind)
     }
 
     /// The change that a difference is.
@@ -121,7 +145,8 @@ impl Own {
                     {
                         path.push('/');
                     }
-                    path.push_str(&self.text(key).replace('~', "~0").replace('/', "~1"));
+                    let key = if key.contains('/') { self.part(key) } else { self.text(key) };
+                    path.push_str(&key.replace('~', "~0").replace('/', "~1"));
                 }
                 Step::Item(keys) if self.is_container(&path, keys) => path.push_str("[name=<container>]"),
                 Step::Item(keys) => {
@@ -132,6 +157,11 @@ impl Own {
                 Step::Index(at) => path.push_str(&format!("[{at}]")),
                 Step::Flag(flag) => path.push_str(&format!("[{}]", self.text(flag))),
                 Step::Json => path.push_str(":json"),
+                // A place is what it was.
+                Step::Moved { from, .. } => {
+                    path.push('/');
+                    path.push_str(from);
+                }
             }
         }
         path

@@ -78,6 +78,8 @@ pub enum ChangeKind {
     Removed,
     /// The same items in another order.
     Reordered,
+    /// It is in another list; both values are names of lists.
+    Moved,
     /// Injected, skipped, denied (with its message) or failed, where the other side did something else.
     Decision,
     /// Warnings for the client.
@@ -103,28 +105,59 @@ pub struct Change {
     pub after: Option<Value>,
 }
 
-/// Reviews that differ in the same way.
+/// What changed about one thing (a container, a volume, an annotation, the probes of the pod's own containers), or about
+/// several of a kind that always change together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Class {
-    /// Twelve hexadecimal digits, the same in every run for the same change.
+    /// Twelve hexadecimal digits, the same in every run for the same things.
     pub id: String,
-    /// In words, such as `image of container istio-proxy: a → b`.
+    /// In words, such as `container istio-proxy: changed image; added env ×2`.
     pub title: String,
-    /// What changed and where. If `variants` is above 1, the values are those of the example.
-    pub change: Change,
-    /// How many different pairs of values were folded into this class, for they differ from pod to pod; 1: none were.
-    pub variants: u64,
-    /// Reviews in which it was found.
+    /// What changed about it, the most frequent first; at least one.
+    pub parts: Vec<Part>,
+    /// Reviews in which any of the parts was found.
     pub count: u64,
     /// Those reviews by namespace; `…` stands for namespaces beyond the limit.
     pub namespaces: BTreeMap<String, u64>,
-    /// Those reviews by controlling owner, `ReplicaSet/web`; `…` stands for owners beyond the limit.
+    /// Those reviews by controlling owner, `Deployment/web`; `…` stands for owners beyond the limit.
     pub owners: BTreeMap<String, u64>,
     /// The first of them; none beyond the limit of examples.
     pub example: Option<Example>,
+    /// Why the allow-list expects all of its parts; none if it does not.
+    pub allowed: Option<String>,
+}
+
+/// One change at one place, whatever its values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Part {
+    /// Twelve hexadecimal digits, the same in every run for the same kind of change at the same place.
+    pub id: String,
+    /// In words, such as `image of container istio-proxy: a → b`.
+    pub title: String,
+    /// What changed and where; the values are those found first.
+    pub change: Change,
+    /// Reviews in which it was found.
+    pub count: u64,
+    /// How many different pairs of values there were.
+    pub variants: u64,
+    /// The first of them, and how often each was found; one if something was added or removed whole.
+    pub values: Vec<Values>,
     /// Why the allow-list expects it; none if it does not.
     pub allowed: Option<String>,
+}
+
+/// A pair of values at a place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Values {
+    /// The baseline's, the pod's own names replaced by placeholders; none if it has none.
+    pub before: Option<Value>,
+    /// The candidate's.
+    pub after: Option<Value>,
+    /// How often it was found.
+    pub count: u64,
 }
 
 /// A review as both sides left its object.

@@ -1,14 +1,16 @@
 //! The smallest object that still shows a class, and a scenario that shows it.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use apimachinery::yaml;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Found, Pair};
-use super::classes::Material;
+use super::classes::{Material, Wanted};
 use super::differ::{Difference, Step};
 use super::{Change, ChangeKind, Class};
+use crate::check::is_sound;
 
 /// Objects that are tried for one class.
 const TRIES: usize = 400;
@@ -33,7 +35,7 @@ pub enum Backend {
 
 /// Shrinks the object of a class's example for as long as the class persists. `None`: it cannot be asked again (a side is what
 /// was recorded), or does not show the class when it is.
-pub(super) async fn minimal(pair: &mut Pair, material: &Material, change: &Change) -> Option<Value> {
+pub(super) async fn minimal(pair: &mut Pair, material: &Material) -> Option<Value> {
     let record = &material.record;
     let mut review: Value = serde_json::from_str(&record.body).ok().filter(|_| record.body.len() <= LARGEST)?;
     let mut object = review["request"]["object"].take();
@@ -44,42 +46,65 @@ pub(super) async fn minimal(pair: &mut Pair, material: &Material, change: &Chang
         let body = review.to_string();
         let compared = pair.compare(record, Some(body.as_bytes())).await;
         Some(match compared.found {
-            Found::Different(found) => found.changes.iter().any(|found| same(found, change, material.folded)),
+            Found::Different(found) => !places(&found.changes, &material.changes).contains(&None),
             _ => false,
         })
     };
     if !object.is_object() || !test(&object).await? {
         return None;
     }
-    // Whole branches first, then what is in those that have to stay.
-    let mut waiting = vec![Vec::new()];
-    while let Some(path) = waiting.pop() {
-        let mut children = children(&object, &path);
-        // From the end, so that the indices of what is left stay right.
-        children.reverse();
-        for child in children {
-            let mut path = path.clone();
-            path.push(child);
-            if !is_removable(&object, &path) {
-                waiting.push(path);
-                continue;
+    let sound = is_sound(&object);
+    // Twice, for a volume can go once nothing mounts it.
+    for _ in 0..2 {
+        let size = object.to_string().len();
+        // Whole branches first, then what is in those that have to stay.
+        let mut waiting = vec![Vec::new()];
+        while let Some(path) = waiting.pop() {
+            let mut children = children(&object, &path);
+            // From the end, so that the indices of what is left stay right.
+            children.reverse();
+            for child in children {
+                let mut path = path.clone();
+                path.push(child);
+                if !is_removable(&object, &path) {
+                    waiting.push(path);
+                    continue;
+                }
+                let mut smaller = object.clone();
+                remove(&mut smaller, &path);
+                if sound && !is_sound(&smaller) {
+                    waiting.push(path);
+                    continue;
+                }
+                match test(&smaller).await {
+                    Some(true) => object = smaller,
+                    Some(false) => waiting.push(path),
+                    None => return Some(object),
+                }
             }
-            let mut smaller = object.clone();
-            remove(&mut smaller, &path);
-            match test(&smaller).await {
-                Some(true) => object = smaller,
-                Some(false) => waiting.push(path),
-                None => return Some(object),
-            }
+        }
+        if object.to_string().len() == size {
+            break;
         }
     }
     Some(object)
 }
 
-fn same(found: &Change, wanted: &Change, folded: bool) -> bool {
-    found.kind == wanted.kind
-        && found.path == wanted.path
-        && (folded || (found.before == wanted.before && found.after == wanted.after))
+/// Where each of what is wanted is in what was found.
+fn places(found: &[Change], wanted: &[Wanted]) -> Vec<Option<usize>> {
+    let mut by_place: HashMap<(ChangeKind, &str), Vec<usize>> = HashMap::new();
+    for (at, change) in found.iter().enumerate() {
+        by_place.entry((change.kind, &change.path)).or_default().push(at);
+    }
+    let place = |wanted: &Wanted| {
+        let change = &wanted.change;
+        let mut there = by_place.get(&(change.kind, change.path.as_str()))?.iter().copied();
+        there.find(|at| {
+            let values = |found: &Change| found.before == change.before && found.after == change.after;
+            !wanted.exact || found.get(*at).is_some_and(values)
+        })
+    };
+    wanted.iter().map(place).collect()
 }
 
 /// A field or an item.
@@ -142,28 +167,30 @@ fn remove(object: &mut Value, path: &[Child]) {
     }
 }
 
-/// What both sides make of a class's minimal object: the difference with its values as they are, and the candidate's object.
-pub(super) async fn found_in(
-    pair: &mut Pair,
-    material: &Material,
-    change: &Change,
-    object: &Value,
-) -> Option<(Difference, Value)> {
+/// What both sides make of a class's minimal object: the differences with their values as they are, and the candidate's object.
+pub(super) async fn found_in(pair: &mut Pair, material: &Material, object: &Value) -> Option<(Vec<Difference>, Value)> {
     let mut review: Value = serde_json::from_str(&material.record.body).ok()?;
     review["request"]["object"] = object.clone();
     let Found::Different(found) = pair.compare(&material.record, Some(review.to_string().as_bytes())).await.found
     else {
         return None;
     };
-    let at = found.changes.iter().position(|found| same(found, change, material.folded))?;
-    Some((found.differences.get(at)?.clone(), found.after))
+    if places(&found.changes, &material.changes).contains(&None) {
+        return None;
+    }
+    let wanted: HashSet<(ChangeKind, &str)> =
+        material.changes.iter().map(|wanted| (wanted.change.kind, wanted.change.path.as_str())).collect();
+    let of_class = |(difference, (kind, path)): (&Difference, &(ChangeKind, String))| {
+        wanted.contains(&(*kind, path.as_str())).then(|| difference.clone())
+    };
+    Some((found.differences.iter().zip(&found.places).filter_map(of_class).collect(), found.sent))
 }
 
 /// A scenario that creates the object and expects what the candidate does with it, as a file for `towtank run`.
 pub(super) fn scenario(
     class: &Class,
     object: &Value,
-    difference: &Difference,
+    differences: &[Difference],
     after: &Value,
     backend: &Backend,
 ) -> String {
@@ -188,28 +215,32 @@ pub(super) fn scenario(
             metadata.remove(key);
         }
     }
+    let mut steps = vec![json!({ "create": object })];
+    for difference in differences {
+        let step = json!({ "expect": expectation(difference, after) });
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
     let scenario = json!({
         "scenario": class.title,
         "cluster": { "namespaces": [namespace], "webhooks": [webhook] },
-        "steps": [{ "create": object }, { "expect": expectation(class.change.kind, difference, after) }],
+        "steps": steps,
     });
     let of = class
         .example
         .as_ref()
         .map_or_else(String::new, |example| format!(", first in line {} of {}", example.line, example.log));
-    let before = difference.before.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
-    format!(
-        "# Class {}{of}.\n# {}: the baseline has {}; expected here is what the candidate does.\n{}",
-        class.id,
-        class.change.path,
-        before.chars().take(200).collect::<String>(),
-        yaml::to_string(&scenario)
-    )
+    let mut comment = format!("# Class {}{of}. Expected here is what the candidate does.\n", class.id);
+    for part in &class.parts {
+        comment.push_str(&format!("# {}\n", part.title.replace('\n', " ")));
+    }
+    comment + &yaml::to_string(&scenario)
 }
 
-fn expectation(kind: ChangeKind, difference: &Difference, after: &Value) -> Value {
+fn expectation(difference: &Difference, after: &Value) -> Value {
     let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or_default().replace('*', "\\*");
-    match kind {
+    match difference.kind {
         ChangeKind::Decision => match text(&difference.after).split_once(": ") {
             Some(("denied", message)) => json!({ "message": message }),
             _ if difference.path.len() > 1 => json!({ "message": text(&difference.after) }),
@@ -222,6 +253,9 @@ fn expectation(kind: ChangeKind, difference: &Difference, after: &Value) -> Valu
         ChangeKind::Removed => {
             json!({ "status": 201, "lacks": within(&difference.path, difference.before.as_ref(), None) })
         }
+        ChangeKind::Moved => {
+            json!({ "status": 201, "matches": within(&difference.path, Some(&json!({})), Some(after)) })
+        }
         ChangeKind::Added | ChangeKind::Changed => {
             json!({ "status": 201, "matches": within(&difference.path, difference.after.as_ref(), Some(after)) })
         }
@@ -232,11 +266,19 @@ fn expectation(kind: ChangeKind, difference: &Difference, after: &Value) -> Valu
 /// An object that holds this value at this place and nothing else. Where the place is within a text or a list without names,
 /// the whole of that stands for it, as it is in `whole`.
 fn within(path: &[Step], value: Option<&Value>, whole: Option<&Value>) -> Value {
-    let Some((step, rest)) = path.split_first() else { return starless(value.unwrap_or(&Value::Null)) };
+    let Some((step, rest)) = path.split_first() else {
+        // Of a list in which an item has come, all items.
+        let list = whole.filter(|whole| whole.is_array());
+        return starless(list.or(value).unwrap_or(&Value::Null));
+    };
     match step {
         Step::Key(key) => {
             let whole = whole.and_then(|whole| whole.get(key));
             Value::Object(Map::from_iter([(key.clone(), within(rest, value, whole))]))
+        }
+        Step::Moved { to, .. } => {
+            let whole = whole.and_then(|whole| whole.get(*to));
+            Value::Object(Map::from_iter([((*to).to_owned(), within(rest, value, whole))]))
         }
         Step::Item(keys) => {
             let is = |item: &&Value| keys.iter().all(|(key, value)| item.get(key) == Some(value));

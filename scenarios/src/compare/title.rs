@@ -5,27 +5,65 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::differ::plain;
-use super::{Change, ChangeKind};
+use super::subject::{Subject, VERBS, verb};
+use super::{Change, ChangeKind, Part};
 
 /// Longest value in a title, in characters.
 const VALUE: usize = 60;
+/// Longest message in a title.
+const MESSAGE: usize = 160;
+/// Names after a verb.
+const NAMED: usize = 6;
+
+/// Of a class of these parts, each with what it is about.
+pub(super) fn of_class(parts: &[(Part, Subject)]) -> String {
+    let [(first, subject), rest @ ..] = parts else { return String::new() };
+    if rest.is_empty() {
+        return first.title.clone();
+    }
+    let one = rest.iter().all(|(_, other)| other.key == subject.key);
+    let mut did: Vec<(&'static str, Vec<(String, usize)>)> = VERBS.map(|verb| (verb, Vec::new())).to_vec();
+    for (part, subject) in parts {
+        let name = if one { subject.field(&part.change) } else { subject.name.clone() };
+        let Some((_, names)) = did.iter_mut().find(|(word, _)| *word == verb(part.change.kind)) else { continue };
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => names.push((name, 1)),
+        }
+    }
+    let did = did.into_iter().filter(|(_, names)| !names.is_empty()).map(|(verb, names)| {
+        let mut named: Vec<String> = Vec::new();
+        for (name, count) in names.iter().take(NAMED).filter(|(name, _)| !name.is_empty()) {
+            named.push(if one && *count > 1 { format!("{name} ×{count}") } else { name.clone() });
+        }
+        if names.len() > NAMED {
+            named.push(format!("{} more", names.len() - NAMED));
+        }
+        if named.is_empty() { verb.to_owned() } else { format!("{verb} {}", named.join(", ")) }
+    });
+    let heading = if one { &subject.heading } else { &subject.area };
+    format!("{heading}: {}", did.collect::<Vec<_>>().join("; "))
+}
 
 /// Such as `image of container istio-proxy: a → b`.
 pub(super) fn title(change: &Change, variants: u64) -> String {
     let place = place(&change.path);
     let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), short);
+    let message =
+        |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), |text| cut(text, MESSAGE));
     let is_compound = |value: &Option<Value>| value.as_ref().is_some_and(|value| value.is_object() || value.is_array());
     let folded = variants > 1;
     match change.kind {
         ChangeKind::Decision if change.path != "decision" => {
-            format!("message: {} → {}", value(&change.before), value(&change.after))
+            format!("message: {} → {}", message(&change.before), message(&change.after))
         }
-        ChangeKind::Decision if !folded => format!("{} → {}", value(&change.before), value(&change.after)),
+        ChangeKind::Decision if !folded => format!("{} → {}", message(&change.before), message(&change.after)),
         ChangeKind::Warning => match (&change.before, &change.after) {
-            (None, Some(after)) => format!("new warning: {}", short(after)),
-            (Some(before), _) => format!("no more warning: {}", short(before)),
+            (None, Some(after)) => format!("new warning: {}", cut(after, MESSAGE)),
+            (Some(before), _) => format!("no more warning: {}", cut(before, MESSAGE)),
             _ => "warnings".to_owned(),
         },
+        ChangeKind::Moved => format!("{place}: moved from {} to {}", value(&change.before), value(&change.after)),
         ChangeKind::Reordered if folded => format!("order of {place} ({variants} different orders)"),
         ChangeKind::Reordered => format!("order of {place}: {} → {}", value(&change.before), value(&change.after)),
         ChangeKind::Added if folded => format!("added {place} ({variants} different values)"),
@@ -54,6 +92,10 @@ pub(super) fn title(change: &Change, variants: u64) -> String {
 }
 
 fn short(value: &Value) -> String {
+    cut(value, VALUE)
+}
+
+fn cut(value: &Value, most: usize) -> String {
     let text = match value {
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
             items.iter().map(plain).collect::<Vec<_>>().join(", ")
@@ -61,7 +103,7 @@ fn short(value: &Value) -> String {
         other => plain(other),
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(VALUE) {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None if text.is_empty() => "\"\"".to_owned(),
         None => text,
@@ -72,8 +114,7 @@ fn short(value: &Value) -> String {
 fn place(path: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut plain_fields = String::new();
-    for segment in segments(path) {
-        let (name, item, json) = segment;
+    for Segment { name, item, json } in segments(path) {
         let noun = match name.as_str() {
             "containers" => "container",
             "initContainers" => "init container",
@@ -122,8 +163,17 @@ fn flush(fields: &mut String, parts: &mut Vec<String>) {
     }
 }
 
-/// Name, what names the item of the list (without `name=`), and whether JSON is entered.
-fn segments(path: &str) -> Vec<(String, Option<String>, bool)> {
+/// A step of a path.
+pub(super) struct Segment {
+    /// The field.
+    pub(super) name: String,
+    /// What names the item of the list that it is, such as `istio-proxy`.
+    pub(super) item: Option<String>,
+    /// Whether the JSON in it is entered.
+    pub(super) json: bool,
+}
+
+pub(super) fn segments(path: &str) -> Vec<Segment> {
     let mut segments = Vec::new();
     for segment in split(path) {
         let (segment, json) = segment.strip_suffix(":json").map_or((segment, false), |segment| (segment, true));
@@ -137,7 +187,7 @@ fn segments(path: &str) -> Vec<(String, Option<String>, bool)> {
                 .collect::<Vec<_>>()
                 .join("/")
         });
-        segments.push((name.replace("~1", "/").replace("~0", "~"), item, json));
+        segments.push(Segment { name: name.replace("~1", "/").replace("~0", "~"), item, json });
     }
     segments
 }
@@ -185,6 +235,33 @@ mod tests {
         ] {
             assert_eq!(place(path), words, "{path}");
         }
+    }
+
+    #[test]
+    fn a_class_is_told_by_what_it_is_about() {
+        let part = |kind, path: &str| {
+            let change = Change { kind, path: path.to_owned(), ..Change::default() };
+            let subject = Subject::of(&change);
+            (Part { title: "alone".to_owned(), change, variants: 1, ..Part::default() }, subject)
+        };
+        let image = part(ChangeKind::Changed, "/spec/containers[name=p]/image");
+        assert_eq!(of_class(std::slice::from_ref(&image)), "alone");
+        let env = |name: &str| part(ChangeKind::Added, &format!("/spec/containers[name=p]/env[name={name}]"));
+        assert_eq!(
+            of_class(&[env("A"), image, env("B"), part(ChangeKind::Moved, "/spec/containers[name=p]")]),
+            "container p: moved; changed image; added env ×2"
+        );
+        let volume = |kind, name: &str| part(kind, &format!("/spec/volumes[name={name}]"));
+        assert_eq!(
+            of_class(&[
+                volume(ChangeKind::Added, "a"),
+                volume(ChangeKind::Removed, "b"),
+                volume(ChangeKind::Added, "c")
+            ]),
+            "volumes: removed b; added a, c"
+        );
+        let many: Vec<_> = (0..9).map(|n| volume(ChangeKind::Added, &n.to_string())).collect();
+        assert_eq!(of_class(&many), "volumes: added 0, 1, 2, 3, 4, 5, 3 more");
     }
 
     #[test]

@@ -6,7 +6,12 @@ use serde_json::Value;
 
 use super::page::{Entry, Latencies, Page, Row, Status, side_by_side, text};
 use crate::check::{Checked, LawVerdict};
-use crate::compare::Comparison;
+use crate::compare::{Comparison, Part};
+
+/// Parts of a class that are told.
+const PARTS: usize = 60;
+/// Longest value on a line, in characters.
+const VALUE: usize = 200;
 
 /// A file that is no result.
 #[derive(Debug, thiserror::Error)]
@@ -117,11 +122,11 @@ fn compare(comparison: &Comparison) -> Page {
                 ("owner".to_owned(), class.owners.clone()),
             ],
             sides: sides.clone(),
-            lines: vec![format!("at {}", class.change.path)],
+            lines: class.parts.iter().take(PARTS).flat_map(|part| part_lines(part, class.parts.len() > 1)).collect(),
             ..Entry::default()
         };
-        if class.variants > 1 {
-            entry.lines.push(format!("{} different pairs of values", class.variants));
+        if class.parts.len() > PARTS {
+            entry.lines.push(format!("and {} more parts; the result as JSON has them", class.parts.len() - PARTS));
         }
         entry.lines.extend(class.allowed.iter().map(|why| format!("expected: {why}")));
         if let Some(example) = &class.example {
@@ -138,6 +143,35 @@ fn compare(comparison: &Comparison) -> Page {
     };
     page.rows = comparison.pods.iter().map(row).collect();
     page
+}
+
+/// What a part is, and its values where there are several.
+fn part_lines(part: &Part, of_several: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if of_several {
+        let expected = part.allowed.as_ref().map_or_else(String::new, |why| format!("; expected: {why}"));
+        lines.push(format!("{} in {}{expected}", part.title, part.count));
+    }
+    lines.push(format!("    at {}", part.change.path));
+    if part.variants > 1 {
+        let short = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), cut);
+        for pair in &part.values {
+            lines.push(format!("    {}: {} → {}", pair.count, short(&pair.before), short(&pair.after)));
+        }
+        if part.variants > part.values.len() as u64 {
+            lines.push(format!("    and {} more pairs of values", part.variants - part.values.len() as u64));
+        }
+    }
+    lines
+}
+
+/// A value on a line.
+fn cut(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match text.char_indices().nth(VALUE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 fn check(checked: &Checked) -> Page {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::check::{Checked, Finding, LawResult, LawVerdict};
-use crate::compare::{Change, Class, Comparison, Example, PodRow, Side};
+use crate::compare::{Change, Class, Comparison, Example, Part, PodRow, Side};
 
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>&\"'`|*@all\u{2028}\u{1}";
 
@@ -23,8 +23,12 @@ pub(super) fn comparison(pods: u64) -> Comparison {
     let class = |id: &str, title: &str, allowed: Option<&str>| Class {
         id: id.to_owned(),
         title: title.to_owned(),
-        change: Change { path: "/spec/containers[name=istio-proxy]/image".to_owned(), ..Change::default() },
-        variants: 1,
+        parts: vec![Part {
+            title: title.to_owned(),
+            change: Change { path: "/spec/containers[name=istio-proxy]/image".to_owned(), ..Change::default() },
+            variants: 1,
+            ..Part::default()
+        }],
         count: pods / 2,
         namespaces: (0..20).map(|n| (format!("team-{n}"), 400 / (n + 1))).collect(),
         owners: BTreeMap::from([("ReplicaSet/web".to_owned(), 7), (HOSTILE.to_owned(), 3)]),

@@ -10,10 +10,20 @@ use serde_json::Value;
 /// # Errors
 /// The system has no randomness for a key, or what is left is not JSON any more.
 pub fn without_secrets(result: &Value) -> Result<Value, String> {
+    hidden(&redactor()?, result)
+}
+
+/// With a key that nobody knows.
+pub(crate) fn redactor() -> Result<Redactor, String> {
     let mut key = [0; 32];
     let random = ring::default_provider().secure_random;
     random.fill(&mut key).map_err(|_| "no random bytes for a key to redact with".to_owned())?;
+    Ok(Redactor::new(&key))
+}
+
+/// The same with secrets taken out: equal ones stay equal for the same redactor.
+pub(crate) fn hidden(redactor: &Redactor, result: &Value) -> Result<Value, String> {
     let mut record = Record { body: result.to_string(), ..Record::default() };
-    Redactor::new(&key).record(&mut record);
+    redactor.record(&mut record);
     serde_json::from_str(&record.body).map_err(|error| format!("the redacted result is not JSON: {error}"))
 }
