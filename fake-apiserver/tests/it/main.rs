@@ -3,6 +3,7 @@
 
 mod binary;
 mod client;
+mod go;
 mod observe;
 mod properties;
 mod raw;
