@@ -8,6 +8,10 @@ use super::page::{Entry, Latencies, Page, Row, Status, side_by_side, text};
 use crate::check::{Checked, LawVerdict};
 use crate::compare::{Comparison, Part};
 
+/// Bytes of examples in a page; what is beyond them is named.
+const EMBEDDED: usize = 4 << 20;
+/// Pods in a page's list.
+const ROWS: usize = 10_000;
 /// Parts of a class that are told.
 const PARTS: usize = 60;
 /// Longest value on a line, in characters.
@@ -62,7 +66,7 @@ impl Page {
 fn compare(comparison: &Comparison) -> Page {
     let tallies = comparison.tallies();
     let mut page = Page {
-        title: format!("{} against {}", comparison.candidate.name, comparison.baseline.name),
+        title: format!("{} against {}", short(&comparison.candidate.name), short(&comparison.baseline.name)),
         ok: comparison.is_ok(),
         summary: format!(
             "{} of {} reviews differ, in {} unexpected and {} expected ways",
@@ -101,7 +105,8 @@ fn compare(comparison: &Comparison) -> Page {
             ),
         );
         if !side.latency.is_empty() {
-            page.latencies.push(Latencies { name: format!("{role} ({})", side.name), counts: side.latency.counts() });
+            page.latencies
+                .push(Latencies { name: format!("{role} ({})", short(&side.name)), counts: side.latency.counts() });
         }
     }
     for pattern in &comparison.allowed_unused {
@@ -110,7 +115,9 @@ fn compare(comparison: &Comparison) -> Page {
     for problem in &comparison.problems {
         page.fact("problem", problem);
     }
-    let sides = (comparison.baseline.name.clone(), comparison.candidate.name.clone());
+    let sides = (short(&comparison.baseline.name).to_owned(), short(&comparison.candidate.name).to_owned());
+    let mut room = EMBEDDED;
+    let mut without = 0_u64;
     for class in &comparison.classes {
         let mut entry = Entry {
             id: class.id.clone(),
@@ -131,18 +138,41 @@ fn compare(comparison: &Comparison) -> Page {
         entry.lines.extend(class.allowed.iter().map(|why| format!("expected: {why}")));
         if let Some(example) = &class.example {
             entry.example = format!("{}/{} ({} line {})", example.namespace, example.name, example.log, example.line);
-            entry.diff = side_by_side(&example.before, &example.after);
             entry.minimal = example.minimal.as_ref().map(text).unwrap_or_default();
+            entry.diff = side_by_side(&example.before, &example.after);
+            let bytes = entry.diff.iter().map(|(_, left, right)| left.len() + right.len()).sum::<usize>();
+            // The largest classes come first, so theirs are the examples that a page has.
+            match room.checked_sub(bytes) {
+                Some(left) => room = left,
+                None => {
+                    entry.diff.clear();
+                    entry.lines.push("the example is left out of this page; the result as JSON has it".to_owned());
+                    without += 1;
+                }
+            }
             entry.lines.extend(example.scenario.iter().map(|file| format!("reproduction: {file}")));
         }
         page.entries.push(entry);
+    }
+    if without > 0 {
+        page.fact(
+            "classes without their example here",
+            format!("{without}; the result as JSON has it, --save-scenarios a pod of each"),
+        );
     }
     let row = |pod: &crate::compare::PodRow| Row {
         cells: vec![pod.namespace.clone(), pod.name.clone(), pod.owner.clone(), pod.line.to_string()],
         entries: pod.classes.clone(),
     };
-    page.rows = comparison.pods.iter().map(row).collect();
+    page.rows = comparison.pods.iter().take(ROWS).map(row).collect();
+    page.unlisted += comparison.pods.len().saturating_sub(ROWS) as u64;
     page
+}
+
+/// A side in a few words: without the folders of its file, and without what goes with it.
+fn short(name: &str) -> &str {
+    let first = if name.starts_with("exec:") { name } else { name.split(',').next().unwrap_or(name) };
+    if name.contains("://") || name.starts_with("exec:") { first } else { first.rsplit('/').next().unwrap_or(first) }
 }
 
 /// What a part is, and its values where there are several.

@@ -105,6 +105,31 @@ fn whatever_pods_are_called_the_page_stays_one() {
 }
 
 #[test]
+fn a_page_has_a_limit_and_says_what_it_left_out() {
+    let mut comparison = comparison(3);
+    let class = comparison.classes.remove(0);
+    let long: String = (0..3000).map(|n| format!("line {n} {}\n", "x".repeat(100))).collect();
+    comparison.classes = (0..100)
+        .map(|n| {
+            let mut class = Class { id: format!("{n:012x}"), ..class.clone() };
+            let example = class.example.as_mut().unwrap();
+            example.before["data"] = json!(long.lines().collect::<Vec<_>>());
+            example.after["data"] = json!(long.lines().rev().collect::<Vec<_>>());
+            class
+        })
+        .collect();
+    let page = Page::of(&serde_json::to_value(&comparison).unwrap()).unwrap();
+    assert!(html(&page).len() < 8 << 20, "{}", html(&page).len());
+    let without = page.entries.iter().filter(|entry| entry.diff.is_empty()).count();
+    assert!((50..100).contains(&without), "{without}");
+    assert!(
+        page.facts
+            .iter()
+            .any(|(_, value)| value.starts_with(&format!("{without}; ")) && value.contains("--save-scenarios"))
+    );
+}
+
+#[test]
 fn sides_are_compared_line_by_line() {
     let page = page(3);
     let changed: Vec<_> = page.entries[0].diff.iter().filter(|line| line.0 != '=').collect();
