@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::registry::bootstrap;
 use crate::registry::{internal, snapshot};
+use crate::service::Service;
 use crate::store::{DEFAULT_HISTORY, Store};
 use crate::trace::{Log, Requests, followed};
 use crate::version::KubernetesVersion;
@@ -41,7 +42,7 @@ pub struct FakeApiserver {
     address: SocketAddr,
     kubeconfig: String,
     admin: Peer,
-    _listener: Listener,
+    listener: Listener,
     _controllers: Option<Controllers>,
 }
 
@@ -300,9 +301,9 @@ fn serve(core: Shared, listener: TcpListener, address: SocketAddr) -> Result<Fak
         fingerprint: credential.fingerprint,
     };
     let admin = Peer { identity: Some(Arc::new(identity)), address: None };
-    let listener = Listener::start(listener, tls, core.clone());
+    let listener = Listener::start(listener, tls, core.clone(), admin.clone());
     let controllers = core.has_controllers.then(|| controllers::start(&core));
-    Ok(FakeApiserver { core, address, kubeconfig, admin, _listener: listener, _controllers: controllers })
+    Ok(FakeApiserver { core, address, kubeconfig, admin, listener, _controllers: controllers })
 }
 
 /// An answer to a request made in the process.
@@ -344,6 +345,11 @@ impl FakeApiserver {
     /// A kubeconfig for the user `admin` of the group `system:masters` (a client certificate). It is JSON, and so YAML.
     pub fn kubeconfig(&self) -> &str {
         &self.kubeconfig
+    }
+
+    /// A way for clients in this process, without a socket or TLS, as `admin`: `kube::Client::new(cluster.service(), "default")`.
+    pub fn service(&self) -> Service {
+        Service::new(self.listener.door())
     }
 
     /// The certificate of the cluster's authority, PEM.

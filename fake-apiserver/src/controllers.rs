@@ -16,6 +16,7 @@ mod cron_job;
 mod daemon_set;
 mod deployment;
 mod discovery;
+mod disruption;
 mod endpoint_slice;
 mod events;
 mod garbage;
@@ -126,6 +127,8 @@ pub(crate) fn start(core: &Shared) -> Controllers {
     let context = maker.context("endpointslice-controller", "endpoint-slice-controller");
     maker.runner.add(endpoint_slice::EndpointSlices::new(context));
 
+    let context = maker.context("disruption-controller", "controllermanager");
+    maker.runner.add(disruption::Disruptions::new(context));
     let context = maker.context("persistent-volume-binder", "persistentvolume-controller");
     maker.runner.add(volume_binding::VolumeBinding::new(context));
     let context = maker.context("ttl-controller", "ttl-controller");

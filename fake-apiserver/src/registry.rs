@@ -9,7 +9,7 @@ pub(crate) mod convert;
 mod crds;
 pub(crate) mod create;
 mod delete;
-mod eviction;
+pub(crate) mod eviction;
 mod hooks;
 pub(crate) mod internal;
 pub(crate) mod logs;

@@ -38,6 +38,7 @@ kinds! {
     NAMESPACE = "" "v1" "Namespace" "namespaces" "namespaces";
     NODE = "" "v1" "Node" "nodes" "nodes";
     PERSISTENT_VOLUME_CLAIM = "" "v1" "PersistentVolumeClaim" "persistentvolumeclaims" "persistentvolumeclaims";
+    POD_DISRUPTION_BUDGET = "policy" "v1" "PodDisruptionBudget" "poddisruptionbudgets" "poddisruptionbudgets.policy";
     POD = "" "v1" "Pod" "pods" "pods";
     REPLICATION_CONTROLLER = "" "v1" "ReplicationController" "replicationcontrollers" "replicationcontrollers";
     REPLICA_SET = "apps" "v1" "ReplicaSet" "replicasets" "replicasets.apps";

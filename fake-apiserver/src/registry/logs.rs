@@ -28,6 +28,8 @@ pub(crate) struct Log {
     previous: bool,
     /// What was already given out: so many lines; none before the first look.
     sent: Option<usize>,
+    /// When the container was started whose log this is (Unix seconds): one that is started after it has a log of its own.
+    started: Option<i64>,
 }
 
 /// GET of `pods/log`.
@@ -61,6 +63,7 @@ pub(super) fn log(core: &Shared, call: &Call) -> Result<Reply, Rejection> {
         follow: call.query.flag("follow"),
         previous: call.query.flag("previous"),
         sent: None,
+        started: None,
         pod,
     };
     log.check()?;
@@ -86,7 +89,7 @@ impl Log {
     }
 
     /// All lines up to now, and whether more may come.
-    fn lines(&self) -> (Vec<Line>, bool) {
+    fn lines(&mut self) -> (Vec<Line>, bool) {
         let pod = self.core.store.get("pods", self.pod.namespace(), self.pod.name());
         let present = pod.as_ref().filter(|pod| pod.meta("uid") == self.pod.meta("uid"));
         let pod = present.unwrap_or(&self.pod).value();
@@ -97,10 +100,16 @@ impl Log {
             let lines = workload.log(&self.container);
             return (lines.into_iter().map(|(at, text)| Line { at, text }).collect(), running);
         }
-        let (since, until) = match life::span(status, self.previous, now) {
-            Some(span) => span,
-            None => return (Vec::new(), running),
-        };
+        let mut running = running;
+        let mut span = life::span(status, self.previous, now);
+        if let (Some(started), Some((since, _))) = (self.started, span)
+            && started != since
+        {
+            span = life::span(status, true, now).filter(|(since, _)| *since == started);
+            running = false;
+        }
+        let Some((since, until)) = span else { return (Vec::new(), running) };
+        self.started = Some(since);
         (node::log::lines(pod, spec, life::is_task(pod), since, until), running)
     }
 
@@ -143,6 +152,7 @@ impl Log {
             follow: true,
             previous: false,
             sent: None,
+            started: None,
         }
     }
 }

@@ -124,15 +124,27 @@ where
         let (ours, theirs) = tokio::io::duplex(BUFFER);
         let (read, write) = tokio::io::split(ours);
         ports.push(Some(write));
-        tasks.spawn(copy_out(sink.clone(), channel, read));
         let (sink, connect) = (sink.clone(), connect.clone());
         tasks.spawn(async move {
-            if let Err(why) = super::forward::serve(&connect, port, theirs).await {
+            let out = copy_out(sink.clone(), channel, read);
+            let (served, ()) = tokio::join!(super::forward::serve(&connect, port, theirs), out);
+            if let Err(why) = served {
                 let _ = sink.lock().await.send(message(channel + 1, why.as_bytes())).await;
             }
         });
     }
-    while let Some(Ok(received)) = source.next().await {
+    loop {
+        let received = tokio::select! {
+            received = source.next() => received,
+            // Once the last port's connection has ended there is nothing to forward any more.
+            _ = tasks.join_next() => {
+                if tasks.is_empty() {
+                    break;
+                }
+                continue;
+            }
+        };
+        let Some(Ok(received)) = received else { break };
         let bytes = match &received {
             Message::Binary(bytes) => bytes.as_ref(),
             Message::Text(text) => text.as_bytes(),
@@ -144,10 +156,13 @@ where
             ports.get_mut(usize::from(channel / 2)).filter(|_| channel % 2 == 0).and_then(Option::as_mut)
             && write.write_all(data).await.is_err()
         {
-            break;
+            // This port's server has hung up; what it said is still on its way.
+            ports[usize::from(channel / 2)] = None;
         }
     }
     tasks.abort_all();
+    let done = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+    let _ = sink.lock().await.send(Message::Close(Some(done))).await;
 }
 
 async fn copy_out<S>(sink: Sink<S>, channel: u8, mut read: tokio::io::ReadHalf<DuplexStream>)

@@ -69,6 +69,15 @@ pub(super) struct Shell<'a> {
     sinks: Vec<Sink>,
 }
 
+/// Where a stream of a program goes.
+#[derive(Clone)]
+enum Place {
+    /// Standard output, or standard error.
+    Stream(bool),
+    File(String),
+    Nowhere,
+}
+
 impl Machine {
     /// Runs a program with its arguments up to `horizon` after its start. An unknown program is none (see [`Unknown`]).
     pub(crate) fn run(&self, argv: &[String], horizon: Duration) -> Option<Run> {
@@ -354,11 +363,12 @@ impl Shell<'_> {
 
     fn redirected(&mut self, argv: &[String], redirections: &[Redirection], stdin: &[u8]) -> Result<(), Stop> {
         let mut input = None;
-        let mut targets: [Option<(String, bool)>; 3] = [None, None, None];
-        let mut to_output = false;
+        // Where the two streams go, redirections applied one after the other.
+        let mut places = [Place::Stream(false), Place::Stream(true)];
         for Redirection { stream, kind } in redirections {
+            let own = usize::from(*stream == 2);
             match kind {
-                Target::Stream(to) => to_output |= *stream == 2 && *to == 1,
+                Target::Stream(to) => places[own] = places[usize::from(*to == 2)].clone(),
                 Target::Read(word) => {
                     let path = self.expand(word)?.join(" ");
                     let Some(contents) = self.files.get(&path).cloned() else {
@@ -370,32 +380,34 @@ impl Shell<'_> {
                 }
                 Target::Write(word) | Target::Append(word) => {
                     let path = self.expand(word)?.join(" ");
-                    targets[usize::from((*stream).min(2))] = Some((path, matches!(kind, Target::Append(_))));
+                    places[own] = match path.as_str() {
+                        "/dev/null" => Place::Nowhere,
+                        "/dev/stderr" => Place::Stream(true),
+                        "/dev/stdout" | "/proc/1/fd/1" => Place::Stream(false),
+                        _ => {
+                            let contents = self.files.entry(path.clone()).or_default();
+                            if matches!(kind, Target::Write(_)) {
+                                contents.clear();
+                            }
+                            Place::File(path)
+                        }
+                    };
                 }
             }
         }
         self.sinks.push(Sink::default());
         let ended = self.known(argv, input.as_deref().unwrap_or(stdin));
         let outputs = self.sinks.pop().unwrap_or_default().outputs;
-        for (path, append) in targets.iter().flatten() {
-            let contents = self.files.entry(path.clone()).or_default();
-            if !append {
-                contents.clear();
-            }
-        }
         for output in outputs {
-            let error = output.error && !to_output;
-            match &targets[if error { 2 } else { 1 }] {
-                Some((path, _)) if path == "/dev/null" => {}
-                Some((path, _)) if path == "/dev/stderr" => self.print(true, &output.bytes),
-                Some((path, _)) if path == "/dev/stdout" || path == "/proc/1/fd/1" => self.print(false, &output.bytes),
-                Some((path, _)) => {
+            match &places[usize::from(output.error)] {
+                Place::Nowhere => {}
+                Place::Stream(error) => self.print(*error, &output.bytes),
+                Place::File(path) => {
                     let file = self.files.entry(path.clone()).or_default();
                     if file.len() + output.bytes.len() <= MAX_OUTPUT {
                         file.extend_from_slice(&output.bytes);
                     }
                 }
-                None => self.print(error, &output.bytes),
             }
         }
         self.status = ended?;

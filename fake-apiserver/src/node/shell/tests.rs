@@ -109,3 +109,16 @@ fn who_runs_what() {
     assert!(said("ps -ef").contains("root         1     0  0"));
     assert_eq!(machine(Unknown::NotFound).run(&["nosuch".into()], Duration::ZERO), None);
 }
+
+#[test]
+fn streams_are_redirected_in_the_order_that_is_written() {
+    let both = |script: &str| {
+        let run = sh(script);
+        (String::from_utf8(run.stream(false)).unwrap(), String::from_utf8(run.stream(true)).unwrap())
+    };
+    let pair = |out: &str, error: &str| (out.to_owned(), error.to_owned());
+    assert_eq!(both("echo out; echo err >&2"), pair("out\n", "err\n"));
+    assert_eq!(both("nosuch >f 2>&1; cat f | wc -l"), pair("1\n", ""));
+    assert_eq!(both("nosuch 2>&1 >f | wc -l; cat f | wc -l"), pair("1\n0\n", ""));
+    assert_eq!(both("nosuch >/dev/null 2>&1"), pair("", ""));
+}
