@@ -52,9 +52,6 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
     admission.mutate(core).await?;
     let mut object = admission.attributes.object.take().unwrap_or_default();
     meta::check_names(call, &mut object)?;
-    if !text(&object["metadata"], "resourceVersion").is_empty() && call.resource.is_stored() {
-        return Err(Rejection::unknown("resourceVersion should not be set on objects to be created"));
-    }
     let now = core.clock.now();
     if !call.resource.is_stored() {
         return hooks::virtual_create(core, call, admission, object).await;
@@ -84,6 +81,10 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
                 return Err(refusal::already_exists(&call.resource.gvk.group, &call.resource.plural, &name));
             }
             return Ok(Reply { code: 201, content: Content::Value(seam::as_stored(&call.resource, object)) });
+        }
+        // The store's own check, so all of admission has been asked (`pod-create/resourceversion-in-create`), and a dry run is not.
+        if !text(&object["metadata"], "resourceVersion").is_empty() {
+            return Err(Rejection::unknown("resourceVersion should not be set on objects to be created"));
         }
         let stored = seam::to_storage(&call.resource, object);
         meta::check_size(&stored)?;
