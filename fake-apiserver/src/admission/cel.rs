@@ -11,7 +11,7 @@ mod program;
 mod tests;
 mod value;
 
-pub(crate) use check::check_condition;
+pub(crate) use check::{Environment, Ty, check, type_of};
 pub(crate) use conditions::{MatchConditions, variables};
 pub(crate) use program::{Budget, Program, Variables};
 pub(crate) use value::{from_json, to_json};

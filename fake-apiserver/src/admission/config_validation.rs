@@ -1,19 +1,41 @@
 //! Validation of Mutating- and ValidatingWebhookConfigurations, with every message of kube-apiserver v1.36
-//! (vectors `config-validation/*`). Metadata is validated by whoever validates everybody's metadata.
+//! (vectors `config-validation/*`), and of admission policies and their bindings. Metadata is validated by whoever validates
+//! everybody's metadata.
 
+mod bindings;
 mod client_config;
 mod conditions;
+mod constraints;
 mod errors;
+mod policies;
 mod rules;
 mod selector;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
+use super::cel::Environment;
 use crate::objects::field::FieldError;
 use errors::{Errors, texts};
 
-/// What is wrong with the webhooks of a configuration, in the apiserver's order; `old` is the stored object on an update.
-pub(crate) fn validate(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<FieldError> {
+/// What is wrong with a configuration of admission (other kinds: nothing), in the apiserver's order; `old` is the stored object
+/// on an update.
+pub(crate) fn validate(kind: &str, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    match kind {
+        "MutatingWebhookConfiguration" => return webhooks(true, new, old),
+        "ValidatingWebhookConfiguration" => return webhooks(false, new, old),
+        "ValidatingAdmissionPolicy" => policies::validating(new, old, &mut errors),
+        "MutatingAdmissionPolicy" => policies::mutating(new, old, &mut errors),
+        "ValidatingAdmissionPolicyBinding" => bindings::validating(&new["spec"], &mut errors),
+        "MutatingAdmissionPolicyBinding" => bindings::mutating(&new["spec"], &mut errors),
+        _ => {}
+    }
+    errors.into_inner()
+}
+
+fn webhooks(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let hooks = |of: &Value| of["webhooks"].as_array().cloned().unwrap_or_default();
     let new = hooks(configuration);
@@ -62,7 +84,7 @@ fn webhook(mutating: bool, hook: &Value, path: &str, errors: &mut Errors) {
         choice(hook, "reinvocationPolicy", &["IfNeeded", "Never"], path, errors);
     }
     client_config::validate(&hook["clientConfig"], &format!("{path}.clientConfig"), errors);
-    conditions::validate(&hook["matchConditions"], &format!("{path}.matchConditions"), errors);
+    conditions::validate(&hook["matchConditions"], &Environment::new(), &format!("{path}.matchConditions"), errors);
 }
 
 fn choice(hook: &Value, key: &str, supported: &[&str], path: &str, errors: &mut Errors) {

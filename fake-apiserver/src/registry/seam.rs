@@ -202,11 +202,10 @@ pub(crate) fn validate_update(
     Ok(())
 }
 
-/// Webhook configurations are admission's to judge.
+/// Webhook configurations and policies are admission's to judge.
 fn validate_webhooks(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    match (&*resource.gvk.group, &*resource.gvk.kind) {
-        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => validate_configuration(true, new, old),
-        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => validate_configuration(false, new, old),
+    match &*resource.gvk.group {
+        "admissionregistration.k8s.io" => validate_configuration(&resource.gvk.kind, new, old),
         _ => Vec::new(),
     }
 }

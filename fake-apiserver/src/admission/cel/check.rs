@@ -1,20 +1,72 @@
 //! Type checking as far as kube-apiserver's messages need it: unknown names, unknown fields of `request`, and what type a
 //! condition has. The library has no checker; what this one does not know is `dyn`.
 
+use std::collections::BTreeMap;
+
 use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use kube_cel::cel::parser::Parser;
 
-/// Checks that an expression compiles to a bool in the environment of match conditions.
+/// What an expression may refer to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    names: Vec<&'static str>,
+    /// A policy's own variables with their types, as `variables.NAME`.
+    composed: BTreeMap<String, Ty>,
+}
+
+impl Environment {
+    /// What match conditions of webhooks see.
+    pub(crate) fn new() -> Self {
+        Self {
+            names: vec!["object", "oldObject", "request", "authorizer", "namespaceObject"],
+            composed: BTreeMap::new(),
+        }
+    }
+
+    /// With the parameters of a policy.
+    pub(crate) fn with_params(mut self) -> Self {
+        self.names.push("params");
+        self
+    }
+
+    /// With `variables`, which has none yet.
+    pub(crate) fn with_variables(mut self) -> Self {
+        self.names.push("variables");
+        self
+    }
+
+    /// As it is, without the authorizer.
+    pub(crate) fn without_authorizer(&self) -> Self {
+        let mut other = self.clone();
+        other.names.retain(|name| *name != "authorizer");
+        other
+    }
+
+    /// Adds a variable of the policy's own.
+    pub(crate) fn declare(&mut self, name: &str, ty: Ty) {
+        self.composed.insert(name.to_owned(), ty);
+    }
+}
+
+/// Checks an expression against what it may refer to and the types that it may have; `dyn` is none of them.
 ///
 /// # Errors
 /// `compilation failed: ERROR: <input>:1:8: undefined field 'foo' …` or `must evaluate to bool but got int`.
-pub(crate) fn check_condition(source: &str) -> Result<(), String> {
-    let variables = ["object", "oldObject", "request", "authorizer", "namespaceObject"];
-    check(source, &variables, &[Ty::Bool])
+pub(crate) fn check(source: &str, environment: &Environment, wanted: &[Ty]) -> Result<(), String> {
+    let ty = type_of(source, environment)?;
+    if wanted.contains(&ty) {
+        return Ok(());
+    }
+    let texts: Vec<_> = wanted.iter().map(Ty::text).collect();
+    let wanted = if let [one] = texts.as_slice() { one.clone() } else { format!("one of [{}]", texts.join(" ")) };
+    Err(format!("must evaluate to {wanted} but got {}", ty.text()))
 }
 
-/// Checks an expression against the variables that it may use and the types that it may have; `dyn` is none of them.
-pub(crate) fn check(source: &str, variables: &[&str], wanted: &[Ty]) -> Result<(), String> {
+/// The static type of an expression.
+///
+/// # Errors
+/// `compilation failed: …`
+pub(crate) fn type_of(source: &str, environment: &Environment) -> Result<Ty, String> {
     let root = Parser::new().enable_optional_syntax(true).parse(source).map_err(|errors| {
         let each = errors.errors.iter().map(|error| {
             let line = usize::try_from(error.pos.0).unwrap_or(1);
@@ -23,16 +75,12 @@ pub(crate) fn check(source: &str, variables: &[&str], wanted: &[Ty]) -> Result<(
         });
         format!("compilation failed: {}", each.collect::<Vec<_>>().join("\n"))
     })?;
-    let mut checker = Checker { source, variables, scope: Vec::new(), errors: Vec::new(), reported: Vec::new() };
+    let mut checker = Checker { source, environment, scope: Vec::new(), errors: Vec::new(), reported: Vec::new() };
     let ty = checker.infer(&root);
     if !checker.errors.is_empty() {
         return Err(format!("compilation failed: {}", checker.errors.join("\n")));
     }
-    if wanted.contains(&ty) {
-        return Ok(());
-    }
-    let wanted: Vec<_> = wanted.iter().map(Ty::text).collect();
-    Err(format!("must evaluate to {} but got {}", wanted.join(" or "), ty.text()))
+    Ok(ty)
 }
 
 /// An error with its place, as cel-go shows it.
@@ -72,7 +120,8 @@ pub(crate) enum Ty {
 }
 
 impl Ty {
-    fn text(&self) -> String {
+    /// As cel-go writes it.
+    pub(crate) fn text(&self) -> String {
         match self {
             Ty::Dyn => "dyn".to_owned(),
             Ty::Bool => "bool".to_owned(),
@@ -280,7 +329,7 @@ fn result_of(function: &str) -> Option<Ty> {
 
 struct Checker<'a> {
     source: &'a str,
-    variables: &'a [&'a str],
+    environment: &'a Environment,
     /// Variables of comprehensions around the place.
     scope: Vec<(String, Ty)>,
     errors: Vec<String>,
@@ -304,7 +353,8 @@ impl Checker<'_> {
             Expr::Ident(name) => self.ident(name),
             Expr::Select(select) => {
                 let operand = self.infer(&select.operand);
-                let field = self.select(&operand, &select.field);
+                let own = matches!(&select.operand.expr, Expr::Ident(name) if self.is_variables(name));
+                let field = if own { self.composed(&select.field) } else { self.select(&operand, &select.field) };
                 if select.test { Ty::Bool } else { field }
             }
             Expr::Call(call) => self.call(call),
@@ -354,11 +404,26 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether a name stands for the policy's own variables.
+    fn is_variables(&self, name: &str) -> bool {
+        name == "variables"
+            && self.environment.names.contains(&name)
+            && !self.scope.iter().any(|(known, _)| known == name)
+    }
+
+    fn composed(&mut self, name: &str) -> Ty {
+        if let Some(ty) = self.environment.composed.get(name) {
+            return ty.clone();
+        }
+        self.report(name, true, &format!("undefined field '{name}'"));
+        Ty::Dyn
+    }
+
     fn ident(&mut self, name: &str) -> Ty {
         if let Some((_, ty)) = self.scope.iter().rev().find(|(known, _)| known == name) {
             return ty.clone();
         }
-        if self.variables.contains(&name) {
+        if self.environment.names.contains(&name) {
             return match name {
                 "request" => Ty::Named("kubernetes.AdmissionRequest"),
                 "authorizer" => Ty::Named("kubernetes.authorization.Authorizer"),
@@ -534,7 +599,26 @@ fn occurrences<'a>(source: &'a str, name: &'a str) -> impl Iterator<Item = (usiz
 
 #[cfg(test)]
 mod tests {
-    use super::check_condition;
+    use super::{Environment, Ty, check};
+
+    fn check_condition(source: &str) -> Result<(), String> {
+        check(source, &Environment::new(), &[Ty::Bool])
+    }
+
+    #[test]
+    fn the_variables_of_a_policy_have_types() {
+        let mut environment = Environment::new().with_variables();
+        environment.declare("many", Ty::Bool);
+        assert_eq!(check("variables.many", &environment, &[Ty::Bool]), Ok(()));
+        let why = check("variables.few", &environment, &[Ty::Bool]).unwrap_err();
+        assert!(why.starts_with("compilation failed: ERROR: <input>:1:10: undefined field 'few'"), "{why}");
+        let why = check("1", &environment, &[Ty::String, Ty::Null]).unwrap_err();
+        assert_eq!(why, "must evaluate to one of [string null_type] but got int");
+        assert!(
+            check("authorizer.path('/').check('get').allowed()", &environment.without_authorizer(), &[Ty::Bool])
+                .is_err()
+        );
+    }
 
     #[test]
     fn conditions_have_to_be_bools() {

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::super::cel;
+use super::super::cel::{self, Environment, Ty};
 use super::errors::Errors;
-use super::selector;
 
 const MOST: usize = 64;
 
-pub(crate) fn validate(conditions: &Value, path: &str, errors: &mut Errors) {
+/// Checks the conditions of a webhook or a policy.
+pub(crate) fn validate(conditions: &Value, environment: &Environment, path: &str, errors: &mut Errors) {
     let Some(conditions) = conditions.as_array() else { return };
     if conditions.len() > MOST {
         errors.too_many(path, conditions.len(), MOST);
@@ -20,7 +20,7 @@ pub(crate) fn validate(conditions: &Value, path: &str, errors: &mut Errors) {
         let at = format!("{path}.expression");
         if expression.is_empty() {
             errors.required(&at, "");
-        } else if let Err(why) = cel::check_condition(expression) {
+        } else if let Err(why) = cel::check(expression, environment, &[Ty::Bool]) {
             errors.invalid_text(&at, expression, &why);
         }
         let name = condition["name"].as_str().unwrap_or_default();
@@ -29,7 +29,7 @@ pub(crate) fn validate(conditions: &Value, path: &str, errors: &mut Errors) {
             errors.required(&at, "");
             continue;
         }
-        selector::name(name, &at, errors);
+        errors.qualified_name(&at, name);
         if names.contains(&name) {
             errors.duplicate(&at, name);
         } else {

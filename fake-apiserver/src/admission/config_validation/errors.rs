@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::golang::quote;
 use crate::objects::field::{ErrorType, FieldError};
+use crate::objects::names;
 
 /// The errors found so far.
 #[derive(Default)]
@@ -33,6 +34,13 @@ impl Errors {
 
     pub(crate) fn forbidden(&mut self, field: &str, why: &str) {
         self.push(ErrorType::Forbidden, field, String::new(), why.to_owned());
+    }
+
+    /// A name with an optional prefix, such as that of a match condition.
+    pub(crate) fn qualified_name(&mut self, field: &str, name: &str) {
+        for why in names::qualified_name(name) {
+            self.invalid_text(field, name, &why);
+        }
     }
 
     pub(crate) fn too_many(&mut self, field: &str, count: usize, most: usize) {

@@ -37,7 +37,7 @@ pub(crate) fn validate(selector: &Value, path: &str, errors: &mut Errors) {
 }
 
 /// A label key: a qualified name.
-pub(crate) fn name(key: &str, path: &str, errors: &mut Errors) {
+fn name(key: &str, path: &str, errors: &mut Errors) {
     if let Err(why) = check_key(key) {
         for why in why.split("; ") {
             errors.invalid_text(path, key, why);
