@@ -5,17 +5,21 @@
 //!                              ├─► AdmissionReview, record, {"input": …}
 //!                              └─► Istio 1.0 injector log
 //! else: documents (YAML, JSON) ──► AdmissionReview, {"input": …}, List
+//!                              └──► manifests ──► the reviews of their pods, as an apiserver would send them
 //! ```
 //!
 //! Line by line, so that memory does not grow with the log; only documents of several lines are read whole.
 
 mod audit;
 mod istio;
+mod manifests;
 mod rebuild;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+
+pub use manifests::manifests;
 
 use admission::capture::{Error as LineError, Reader, Record};
 use apimachinery::yaml;
@@ -48,6 +52,8 @@ pub struct Imported {
     pub problems: Vec<String>,
     /// How many could not be read.
     pub unreadable: u64,
+    /// Manifests (Pods, Deployments, …) that were found: [`manifests`] makes reviews of them.
+    pub manifests: Vec<Value>,
 }
 
 impl Imported {
@@ -72,6 +78,9 @@ pub enum Error {
         /// The file.
         name: String,
     },
+    /// No cluster to create manifests in.
+    #[error("cannot start a cluster for the manifests: {0}")]
+    Cluster(String),
     /// The log cannot be written.
     #[error("cannot write the log: {0}")]
     Write(#[source] std::io::Error),
@@ -137,7 +146,7 @@ pub fn import(
                         Ok(record) => put(imported, record)?,
                         Err(error) => imported.problem(name, &error.to_string()),
                     },
-                    Ok(value) => match reviews(value) {
+                    Ok(value) => match reviews(value, &mut imported.manifests) {
                         Ok(records) => {
                             for record in records {
                                 put(imported, record)?;
@@ -161,7 +170,7 @@ pub fn import(
         for document in yaml::documents(&whole) {
             match document {
                 Ok(document) if document.value.is_null() => {}
-                Ok(document) => match reviews(document.value) {
+                Ok(document) => match reviews(document.value, &mut imported.manifests) {
                     Ok(records) => {
                         for record in records {
                             put(imported, record)?;
@@ -194,7 +203,7 @@ fn detect(line: &[u8]) -> Format {
 }
 
 /// The reviews of one object.
-fn reviews(value: Value) -> Result<Vec<Record>, &'static str> {
+fn reviews(value: Value, manifests: &mut Vec<Value>) -> Result<Vec<Record>, &'static str> {
     let record = |body: Value, response: Option<Value>| Record {
         method: "POST".to_owned(),
         body: body.to_string(),
@@ -208,7 +217,7 @@ fn reviews(value: Value) -> Result<Vec<Record>, &'static str> {
     // OPA's own input, a decision log's event, Gatekeeper's `input.review`.
     for wrapped in [value.get("input"), value.get("review").filter(|_| value.get("kind").is_none())] {
         if let Some(inner) = wrapped.filter(|inner| inner.is_object()) {
-            return reviews(inner.clone());
+            return reviews(inner.clone(), manifests);
         }
     }
     match value["kind"].as_str() {
@@ -221,13 +230,13 @@ fn reviews(value: Value) -> Result<Vec<Record>, &'static str> {
             Ok(vec![record(value, Some(response).filter(Value::is_object))])
         }
         Some("AdmissionReview") => Err("an AdmissionReview without a request"),
-        Some("List" | "EventList") => {
+        Some(kind) if kind == "EventList" || (kind.ends_with("List") && value["items"].is_array()) => {
             let mut all = Vec::new();
             for item in value["items"].as_array().into_iter().flatten() {
                 if audit::is_event(item) {
                     all.extend(audit::reviews(item).unwrap_or_default());
                 } else {
-                    all.extend(reviews(item.clone())?);
+                    all.extend(reviews(item.clone(), manifests)?);
                 }
             }
             Ok(all)
@@ -239,6 +248,13 @@ fn reviews(value: Value) -> Result<Vec<Record>, &'static str> {
                 None,
             )])
         }
-        _ => Err("neither an AdmissionReview, nor an OPA input, nor an audit event"),
+        _ if manifests::is_manifest(&value) => {
+            if manifests.len() >= manifests::MOST {
+                return Err("more manifests than one import takes: import them in parts");
+            }
+            manifests.push(value);
+            Ok(Vec::new())
+        }
+        _ => Err("neither an AdmissionReview, nor an OPA input, nor an audit event, nor a manifest"),
     }
 }

@@ -9,7 +9,7 @@ use injector::capture::RecordingFlags;
 use serde_json::json;
 
 use super::output::Output;
-use crate::import::{Format, Imported, import};
+use crate::import::{Format, Imported, import, manifests};
 
 #[derive(Debug, clap::Args)]
 #[group(id = "import", multiple = true)]
@@ -58,6 +58,14 @@ impl Args {
         writer: &mut Writer<W>,
     ) -> anyhow::Result<()> {
         let mut seq = 0;
+        let mut put = |record: &Record| {
+            seq += 1;
+            let mut record = Record { seq, ..record.clone() };
+            if let Some(redactor) = redactor {
+                redactor.record(&mut record);
+            }
+            writer.write(&record)
+        };
         for path in &self.files {
             for file in expand(path).with_context(|| format!("cannot read {}", path.display()))? {
                 let name = file.display().to_string();
@@ -69,16 +77,14 @@ impl Args {
                         left_out += 1;
                         return Ok(());
                     }
-                    seq += 1;
-                    let mut record = Record { seq, ..record.clone() };
-                    if let Some(redactor) = redactor {
-                        redactor.record(&mut record);
-                    }
-                    writer.write(&record)
+                    put(record)
                 })?;
                 imported.reviews -= left_out;
             }
         }
+        // All of them at once: one file's Deployment may be in another's namespace.
+        let objects = std::mem::take(&mut imported.manifests);
+        manifests(objects, imported, put)?;
         Ok(())
     }
 

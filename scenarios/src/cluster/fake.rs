@@ -28,6 +28,8 @@ pub struct Setup {
     pub services: Vec<((String, String, u16), SocketAddr)>,
     /// Addresses behind which a webhook in memory stands.
     pub hosts: Hosts,
+    /// Nodes on which pods run and become ready; where it is 0 they stay pending.
+    pub nodes: u32,
     /// Whether timestamps begin at a fixed time and follow the runtime's clock; otherwise they are the machine's.
     pub virtual_time: bool,
 }
@@ -47,6 +49,7 @@ impl Fake {
         let mut builder = FakeApiserver::builder()
             .seed(setup.seed)
             .clock(clock)
+            .nodes(setup.nodes)
             .authorization(Authorization::AlwaysAllow)
             .connector(Arc::new(setup.hosts));
         for ((namespace, name, port), address) in setup.services {

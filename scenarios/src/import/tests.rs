@@ -233,6 +233,76 @@ fn an_injector_log_of_istio_1_0() {
     assert_eq!(imported.passed_over.values().sum::<u64>(), 1, "the second has no object: {:?}", imported.passed_over);
 }
 
+/// What comes of manifests, as if read from files.
+fn manifest_reviews(texts: &[&str]) -> (Vec<Value>, Imported) {
+    let (mut reviews, mut imported) = (Vec::new(), Imported::default());
+    for text in texts {
+        let reader = Reader::new(Cursor::new(text.as_bytes().to_vec())).unwrap();
+        import("test", reader, None, &mut imported, |_| Ok(())).unwrap();
+    }
+    let objects = std::mem::take(&mut imported.manifests);
+    manifests(objects, &mut imported, |record| {
+        reviews.push(request(record));
+        Ok(())
+    })
+    .unwrap();
+    (reviews, imported)
+}
+
+#[test]
+fn manifests_become_the_reviews_of_their_pods() {
+    let template =
+        "{metadata: {labels: {app: web}}, spec: {serviceAccountName: teller, containers: [{name: app, image: a}]}}";
+    let workloads = format!(
+        "# a comment first\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: shop}}\n\
+         spec: {{replicas: 2, selector: {{matchLabels: {{app: web}}}}, template: {template}}}\n---\n\
+         apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db, namespace: shop}}\n\
+         spec: {{replicas: 2, serviceName: db, selector: {{matchLabels: {{app: web}}}}, template: {template}}}\n---\n\
+         apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: nightly, namespace: shop}}\n\
+         spec: {{schedule: '0 3 * * *', jobTemplate: {{spec: {{template: {{spec: {{restartPolicy: Never, containers: [{{name: app, image: a}}]}}}}}}}}}}\n"
+    );
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone" },
+        "spec": { "containers": [{ "name": "app", "image": "a" }] } });
+    let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" }, "spec": { "ports": [{ "port": 80 }] } });
+    let list = format!("{:#}", json!({ "apiVersion": "v1", "kind": "List", "items": [service, pod] }));
+    let bad = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\nspec: {containers: []}\n";
+    let (reviews, imported) = manifest_reviews(&[&workloads, &list, bad]);
+    let of = |review: &Value| {
+        let metadata = &review["object"]["metadata"];
+        let name = metadata["generateName"].as_str().or(metadata["name"].as_str()).unwrap().to_owned();
+        (review["namespace"].as_str().unwrap().to_owned(), name.split('-').next().unwrap().to_owned())
+    };
+    let mut found: Vec<_> = reviews.iter().map(of).collect();
+    found.sort();
+    // The bad one, too: an apiserver asks webhooks before it validates.
+    let want = [
+        ("default", "alone"),
+        ("default", "bad"),
+        ("shop", "db"),
+        ("shop", "db"),
+        ("shop", "nightly"),
+        ("shop", "web"),
+        ("shop", "web"),
+    ];
+    assert_eq!(found, want.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())), "{:?}", imported.problems);
+    // As the apiserver sends it: made by a controller, defaults and the service account's volume in it.
+    let web = reviews.iter().find(|review| of(review).1 == "web").unwrap();
+    assert_eq!(web["userInfo"]["username"], "system:serviceaccount:kube-system:replicaset-controller");
+    assert_eq!(web["object"]["metadata"]["ownerReferences"][0]["kind"], "ReplicaSet");
+    assert_eq!(web["object"]["spec"]["serviceAccountName"], "teller");
+    assert!(web["object"]["spec"]["volumes"][0]["projected"].is_object() && web["dryRun"] == false, "{web}");
+    assert_eq!((imported.reviews, imported.unreadable), (7, 1), "{:?}", imported.problems);
+    assert!(
+        imported.problems[0].starts_with("Pod bad: ") && imported.problems[0].contains("containers"),
+        "{:?}",
+        imported.problems
+    );
+    assert_eq!(imported.passed_over.keys().collect::<Vec<_>>(), ["Service: no pod comes of it"]);
+    // The same in every run, but for uids that two controllers may draw in another order.
+    let (again, _) = manifest_reviews(&[&workloads, &list, bad]);
+    assert_eq!(again.iter().map(of).collect::<Vec<_>>(), reviews.iter().map(of).collect::<Vec<_>>());
+}
+
 #[test]
 fn what_cannot_be_read_is_told_and_the_rest_goes_on() {
     let review = r#"{"kind":"AdmissionReview","request":{"uid":"u"}}"#;

@@ -69,7 +69,7 @@ impl World {
             services.push((webhook.service.clone(), address));
             hooks.push(Running { webhook: webhook.clone(), hook: Some(hook), loaded: Value::Null });
         }
-        let api = Fake::start(Setup { seed: scenario.seed, services, hosts, virtual_time: true }).await?;
+        let api = Fake::start(Setup { seed: scenario.seed, services, hosts, nodes: 0, virtual_time: true }).await?;
         let kinds = Kinds::discover(&api).await;
         let mut world = Self { api, kinds, hooks, entries: HashMap::new() };
         world.populate(scenario).await?;
