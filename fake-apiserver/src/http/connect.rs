@@ -6,6 +6,7 @@
 //! spdy       SPDY/3.1 after an upgrade                           ┘    forward
 //! ```
 
+mod ended;
 mod forward;
 mod session;
 mod spdy;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::call::{Call, Content};
-use super::{Resource, create, delete};
+use super::{Resource, create, delete, patch};
 use crate::admission::{Rejection, UserInfo};
 use crate::core::Shared;
 use crate::request::query::Query;
@@ -65,6 +65,21 @@ pub(crate) async fn create(
 pub(crate) async fn delete(core: &Shared, user: UserInfo, resource: &Arc<Resource>, namespace: &str, name: &str) {
     let mut call = call(user, resource, "delete", namespace, name, Bytes::new());
     report(&resource.plural, delete::delete(core, &mut call).await.map(|reply| reply.content));
+}
+
+/// JSON Patch of an object's status.
+pub(crate) async fn patch_status(
+    core: &Shared,
+    user: UserInfo,
+    resource: &Arc<Resource>,
+    (namespace, name): (&str, &str),
+    patch: &Value,
+) {
+    let body = serde_json::to_vec(patch).unwrap_or_default().into();
+    let mut call = call(user, resource, "patch", namespace, name, body);
+    call.subresource = resource.subresource("status").cloned();
+    "application/json-patch+json".clone_into(&mut call.content_type);
+    report(&resource.plural, patch::patch(core, &mut call).await.map(|reply| reply.content));
 }
 
 fn report(plural: &str, outcome: Result<Content, Rejection>) {

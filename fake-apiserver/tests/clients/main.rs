@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod kube_rs;
+mod kubectl;
 mod operator;
+mod program;
+mod python;
 
 use std::fmt::Debug;
 use std::time::Duration;

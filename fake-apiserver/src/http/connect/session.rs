@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::ended;
 use crate::node::program::{FOR_EVER, machine};
 use crate::node::shell::{Machine, Run, Unknown};
 use crate::node::{self, exec, life};
@@ -70,7 +71,11 @@ pub(super) async fn run(connect: &Connect, mut input: mpsc::Receiver<Input>, out
     };
     if connect.stdin && interactive {
         let machine = machine(pod, container, since, now, Unknown::NotFound);
-        let code = repl(machine, &streams, &mut input).await;
+        let (code, over) = repl(machine, &streams, &mut input).await;
+        if over && matches!(connect.purpose, Purpose::Attach) {
+            // It was the container's own shell.
+            ended::report(connect, code).await;
+        }
         return streams.end(exit(code, &own)).await;
     }
     match &connect.purpose {
@@ -185,36 +190,42 @@ async fn play(run: &Run, streams: &Streams<'_>) -> u8 {
     }
 }
 
-/// An interactive shell: line by line.
-async fn repl(mut machine: Machine, streams: &Streams<'_>, input: &mut mpsc::Receiver<Input>) -> u8 {
+/// An interactive shell: line by line. Gives its last exit code, and whether it has ended: a client that has gone leaves it
+/// waiting for the next.
+async fn repl(mut machine: Machine, streams: &Streams<'_>, input: &mut mpsc::Receiver<Input>) -> (u8, bool) {
     let tty = streams.connect.tty;
     let prompt = if machine.uid == 0 { b"/ # ".to_vec() } else { b"/ $ ".to_vec() };
     let mut line: Vec<u8> = Vec::new();
     let mut code = 0;
     if tty && !streams.send(false, prompt.clone()).await {
-        return 0;
+        return (0, false);
     }
-    while let Some(Input::Stdin(bytes)) = input.recv().await {
+    let over = loop {
+        let bytes = match input.recv().await {
+            Some(Input::Stdin(bytes)) => bytes,
+            Some(Input::End) => break true,
+            None => break false,
+        };
         for &byte in bytes.iter() {
             match byte {
                 b'\r' | b'\n' => {
                     let typed = String::from_utf8_lossy(&std::mem::take(&mut line)).trim().to_owned();
                     if tty && !streams.send(false, b"\n".to_vec()).await {
-                        return code;
+                        return (code, false);
                     }
                     if !typed.is_empty() {
                         let (run, exits) = machine.line(&typed, FOR_EVER);
                         code = play(&run, streams).await;
                         if exits {
-                            return code;
+                            return (code, true);
                         }
                     }
                     if tty && !streams.send(false, prompt.clone()).await {
-                        return code;
+                        return (code, false);
                     }
                 }
                 // ^D
-                4 if line.is_empty() => return code,
+                4 if line.is_empty() => return (code, true),
                 // ^C
                 3 => {
                     line.clear();
@@ -236,10 +247,10 @@ async fn repl(mut machine: Machine, streams: &Streams<'_>, input: &mut mpsc::Rec
                 _ => {}
             }
         }
-    }
+    };
     if !line.is_empty() {
         let typed = String::from_utf8_lossy(&line).into_owned();
         code = play(&machine.line(&typed, FOR_EVER).0, streams).await;
     }
-    code
+    (code, over)
 }
