@@ -4,6 +4,7 @@
 mod binary;
 mod client;
 mod go;
+mod notes;
 mod observe;
 mod properties;
 mod raw;

@@ -25,6 +25,8 @@ pub(crate) enum Answer {
     Response(Value),
     /// An HTTP status without a review.
     Status(u16),
+    /// An HTTP status with a header.
+    Header(u16, &'static str, &'static str),
     /// The connection is closed without an answer.
     Close,
 }
@@ -65,15 +67,20 @@ impl Webhook {
                 let path = request.uri().path().to_owned();
                 let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
                 let review: Value = serde_json::from_slice(&body).unwrap();
+                let mut header = ("content-type", "application/json");
                 let (status, body) = match (webhook.0)(&path, &review) {
                     Answer::Close => return Err(io::Error::other("closed")),
                     Answer::Status(status) => (status, String::new()),
+                    Answer::Header(status, name, value) => {
+                        header = (name, value);
+                        (status, String::new())
+                    }
                     Answer::Response(mut response) => {
                         response["uid"] = review["request"]["uid"].clone();
                         (200, json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).to_string())
                     }
                 };
-                let response = hyper::Response::builder().status(status).header("content-type", "application/json");
+                let response = hyper::Response::builder().status(status).header(header.0, header.1);
                 Ok::<_, io::Error>(response.body(Full::new(bytes::Bytes::from(body))).unwrap())
             }
         });
