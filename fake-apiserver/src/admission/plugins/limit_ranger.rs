@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::attributes::Attributes;
+use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
 use super::super::rejection::Rejection;
 use super::{pod, quantity};
@@ -82,6 +82,15 @@ fn fill(container: &mut Map<String, Value>, range: &Value, prefix: &str, notes: 
 /// Checks minimum, maximum and ratio per container and per pod.
 pub(crate) fn validate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
     let mut errors = Vec::new();
+    if attributes.is_for("", "persistentvolumeclaims")
+        && matches!(attributes.operation, Operation::Create | Operation::Update)
+        && let Some(claim) = &attributes.object
+    {
+        for range in cluster.list("", "limitranges", Some(&attributes.namespace)) {
+            check_claim(&range, &claim["spec"]["resources"]["requests"], &mut errors);
+        }
+        return refuse(attributes, &errors);
+    }
     for range in ranges(cluster, attributes) {
         let Some(object) = pod::creating(attributes) else { continue };
         let spec = &object["spec"];
@@ -96,12 +105,38 @@ pub(crate) fn validate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Re
             check(item, "Pod", &Value::Object(requests), &Value::Object(limits), &mut errors);
         }
     }
-    let why = match errors.as_slice() {
+    refuse(attributes, &errors)
+}
+
+fn refuse(attributes: &Attributes, errors: &[String]) -> Result<(), Rejection> {
+    let why = match errors {
         [] => return Ok(()),
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),
     };
-    Err(Rejection::forbidden("", "pods", &attributes.name, &why))
+    Err(Rejection::forbidden("", &attributes.resource.resource, &attributes.name, &why))
+}
+
+/// The storage that a PersistentVolumeClaim asks for; a claim has no limits.
+fn check_claim(range: &Value, requests: &Value, errors: &mut Vec<String>) {
+    let nanos = |value: &Value| value.as_str().and_then(quantity::nanos).unwrap_or(0);
+    for item in items(range, "PersistentVolumeClaim") {
+        for (word, is_beyond) in
+            [("min", (|asked, bound| asked < bound) as fn(i128, i128) -> bool), ("max", |a, b| a > b)]
+        {
+            for (key, bound) in item[word].as_object().into_iter().flatten() {
+                let text = bound.as_str().unwrap_or_default();
+                let start = format!("{word}imum {key} usage per PersistentVolumeClaim is {text}");
+                match requests.get(key) {
+                    None => errors.push(format!("{start}.  No request is specified")),
+                    Some(asked) if is_beyond(nanos(asked), nanos(bound)) => {
+                        errors.push(format!("{start}, but request is {}", asked.as_str().unwrap_or_default()));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
 }
 
 fn check(item: &Value, of: &str, requests: &Value, limits: &Value, errors: &mut Vec<String>) {

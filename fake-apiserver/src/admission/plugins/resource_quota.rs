@@ -1,6 +1,10 @@
 //! ResourceQuota: counts of objects, and what pods ask for. Usage is counted from what is stored, where a cluster's
 //! controller would keep it in the quota's status.
 
+mod scopes;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -32,6 +36,16 @@ fn usage(group: &str, resource: &str, object: &Value) -> Usage {
             usage.insert("services.loadbalancers".to_owned(), ONE);
         }
     }
+    if resource == "persistentvolumeclaims" {
+        let spec = &object["spec"];
+        let storage = spec["resources"]["requests"]["storage"].as_str().and_then(quantity::nanos).unwrap_or(0);
+        usage.insert("requests.storage".to_owned(), storage);
+        if let Some(class) = spec["storageClassName"].as_str().filter(|class| !class.is_empty()) {
+            let of = |what: &str| format!("{class}.storageclass.storage.k8s.io/{what}");
+            usage.insert(of("requests.storage"), storage);
+            usage.insert(of("persistentvolumeclaims"), ONE);
+        }
+    }
     if resource == "pods" {
         for (what, prefix) in [("requests", "requests."), ("limits", "limits.")] {
             for (key, amount) in pod::total(&object["spec"], what) {
@@ -52,19 +66,30 @@ fn counts(resource: &str, object: &Value) -> bool {
 }
 
 pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
-    if attributes.operation != Operation::Create
-        || !attributes.subresource.is_empty()
-        || attributes.namespace.is_empty()
-    {
+    let (group, resource) = (attributes.resource.group.as_str(), attributes.resource.resource.as_str());
+    // What these ask for may grow later on.
+    let grows = group.is_empty() && matches!(resource, "services" | "persistentvolumeclaims");
+    let concerned = attributes.operation == Operation::Create || (attributes.operation == Operation::Update && grows);
+    if !concerned || !attributes.subresource.is_empty() || attributes.namespace.is_empty() {
         return Ok(());
     }
-    let (group, resource) = (attributes.resource.group.as_str(), attributes.resource.resource.as_str());
     let quotas = cluster.list("", "resourcequotas", Some(&attributes.namespace));
     let Some(object) = attributes.object.as_ref().filter(|_| !quotas.is_empty()) else { return Ok(()) };
-    let asked = usage(group, resource, object);
+    let mut asked = usage(group, resource, object);
+    if let Some(old) = attributes.old_object.as_deref() {
+        for (key, amount) in usage(group, resource, old) {
+            *asked.entry(key).or_default() -= amount;
+        }
+    }
     let forbid = |why: &str| Err(Rejection::forbidden(group, resource, &attributes.name, why));
-    let mut used: Option<Usage> = None;
+    let mut of_all: Option<Usage> = None;
     for quota in &quotas {
+        let scopes = scopes::of(quota);
+        if !scopes.is_empty() && !(group.is_empty() && resource == "pods" && scopes::match_pod(&scopes, object)) {
+            continue;
+        }
+        let mut of_scope: Option<Usage> = None;
+        let used = if scopes.is_empty() { &mut of_all } else { &mut of_scope };
         let name = quota["metadata"]["name"].as_str().unwrap_or_default();
         let hard: Vec<(&String, &str)> = quota["spec"]["hard"]
             .as_object()
@@ -87,7 +112,9 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
             let used = used.get_or_insert_with(|| {
                 let mut used = Usage::new();
                 let stored = cluster.list(group, resource, Some(&attributes.namespace));
-                for object in stored.iter().filter(|object| counts(resource, object)) {
+                for object in
+                    stored.iter().filter(|object| counts(resource, object) && scopes::match_pod(&scopes, object))
+                {
                     for (key, amount) in usage(group, resource, object) {
                         *used.entry(key).or_default() += amount;
                     }

@@ -114,5 +114,90 @@ pub(crate) fn validate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Re
         let why = format!("no service account specified for pod {}/{}", attributes.namespace, attributes.name);
         return Err(forbid(attributes, &why));
     }
-    account(cluster, attributes, name).map(drop)
+    let account = account(cluster, attributes, name)?;
+    match unreferenced(spec, name, &account) {
+        Some(why) => Err(forbid(attributes, &why)),
+        None => Ok(()),
+    }
+}
+
+/// The first secret that a pod uses and its account does not name, if the account has the annotation
+/// `kubernetes.io/enforce-mountable-secrets`.
+fn unreferenced(spec: &Value, name: &str, account: &Value) -> Option<String> {
+    let annotation = account["metadata"]["annotations"]["kubernetes.io/enforce-mountable-secrets"].as_str()?;
+    if !matches!(annotation, "1" | "t" | "T" | "true" | "TRUE" | "True") {
+        return None;
+    }
+    let list = |of: &Value, key: &str| of[key].as_array().cloned().unwrap_or_default();
+    let names = |key: &str, secret: &str| list(account, key).iter().any(|one| one["name"] == secret);
+    let missing = |secret: &Value| secret.as_str().filter(|secret| !names("secrets", secret)).map(str::to_owned);
+    let end = format!("is not allowed because service account {name} does not reference that secret");
+    for volume in list(spec, "volumes") {
+        if let Some(secret) = missing(&volume["secret"]["secretName"]) {
+            return Some(format!("volume with secret.secretName=\"{secret}\" {end}"));
+        }
+    }
+    for (key, word) in [("initContainers", "init container"), ("containers", "container")] {
+        for container in list(spec, key) {
+            let of = format!("{word} {}", container["name"].as_str().unwrap_or_default());
+            for variable in list(&container, "env") {
+                if let Some(secret) = missing(&variable["valueFrom"]["secretKeyRef"]["name"]) {
+                    let variable = variable["name"].as_str().unwrap_or_default();
+                    return Some(format!(
+                        "{of} with envVar {variable} referencing secret.secretName=\"{secret}\" {end}"
+                    ));
+                }
+            }
+            for from in list(&container, "envFrom") {
+                if let Some(secret) = missing(&from["secretRef"]["name"]) {
+                    return Some(format!("{of} with envFrom referencing secret.secretName=\"{secret}\" {end}"));
+                }
+            }
+        }
+    }
+    list(spec, "imagePullSecrets").iter().enumerate().find_map(|(index, one)| {
+        let secret = one["name"].as_str().filter(|secret| !names("imagePullSecrets", secret))?;
+        let why = "does not reference that imagePullSecret";
+        Some(format!("imagePullSecrets[{index}].name=\"{secret}\" is not allowed because service account {name} {why}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::unreferenced;
+
+    #[test]
+    fn secrets_that_an_account_does_not_name_are_told() {
+        let account = json!({
+            "metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}},
+            "secrets": [{"name": "own"}], "imagePullSecrets": [{"name": "pull"}],
+        });
+        let why = |spec| unreferenced(&spec, "robot", &account);
+        let from = |name: &str| json!([{"name": "K", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}]);
+        assert_eq!(
+            why(json!({"volumes": [{"secret": {"secretName": "own"}}], "imagePullSecrets": [{"name": "pull"}]})),
+            None
+        );
+        assert_eq!(why(json!({"containers": [{"name": "a", "env": from("own")}]})), None);
+        let end = "is not allowed because service account robot does not reference that secret";
+        for (spec, start) in [
+            (json!({"volumes": [{"secret": {"secretName": "x"}}]}), "volume with secret.secretName=\"x\""),
+            (
+                json!({"initContainers": [{"name": "i", "env": from("x")}]}),
+                "init container i with envVar K referencing secret.secretName=\"x\"",
+            ),
+            (
+                json!({"containers": [{"name": "a", "envFrom": [{"secretRef": {"name": "x"}}]}]}),
+                "container a with envFrom referencing secret.secretName=\"x\"",
+            ),
+        ] {
+            assert_eq!(why(spec), Some(format!("{start} {end}")));
+        }
+        let pull = why(json!({"imagePullSecrets": [{"name": "pull"}, {"name": "x"}]})).unwrap();
+        assert!(pull.starts_with("imagePullSecrets[1].name=\"x\" is not allowed"), "{pull}");
+        let free = json!({"secrets": []});
+        assert_eq!(unreferenced(&json!({"volumes": [{"secret": {"secretName": "x"}}]}), "robot", &free), None);
+    }
 }
