@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::event::{Event, ObjectReference, omit_managed_fields, response_status};
 use super::policy::{Level, Scope};
-use crate::admission::UserInfo;
+use crate::admission::{Phase, Trace, UserInfo};
 use crate::request::path::RequestInfo;
+use crate::time::go_text;
 
 /// What is known of a request when it has been authenticated.
 pub(crate) struct Request<'a> {
@@ -31,7 +33,18 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Record {
     scope: Scope,
     event: Mutex<Event>,
+    webhooks: Mutex<Webhooks>,
 }
+
+/// How long webhooks took: mutating ones one after the other, validating ones at once.
+#[derive(Clone, Copy, Default)]
+struct Webhooks {
+    mutating: Duration,
+    validating: Duration,
+}
+
+/// A request that takes longer says what took so long.
+const SLOW: Duration = Duration::from_millis(500);
 
 impl Record {
     pub(super) fn new(scope: Scope, request: Request<'_>) -> Record {
@@ -65,7 +78,7 @@ impl Record {
             request_received_timestamp: request.received,
             annotations: BTreeMap::new(),
         };
-        Record { scope, event: Mutex::new(event) }
+        Record { scope, event: Mutex::new(event), webhooks: Mutex::default() }
     }
 
     fn event(&self) -> MutexGuard<'_, Event> {
@@ -102,6 +115,30 @@ impl Record {
     pub(crate) fn annotate_all(&self, annotations: &BTreeMap<String, String>) {
         for (key, value) in annotations {
             self.annotate(key, value);
+        }
+    }
+
+    /// Adds what webhooks took.
+    pub(crate) fn webhooks_took(&self, trace: &Trace) {
+        let mut took = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in &trace.entries {
+            match entry.phase {
+                Phase::Mutating => took.mutating += entry.took,
+                Phase::Validating => took.validating = took.validating.max(entry.took),
+            }
+        }
+    }
+
+    /// The request is answered after this time; if that was long, what of it were webhooks is annotated.
+    pub(crate) fn took(&self, total: Duration) {
+        if total <= SLOW {
+            return;
+        }
+        let webhooks = *self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts =
+            [("mutating-webhook", webhooks.mutating), ("validating-webhook", webhooks.validating), ("total", total)];
+        for (part, took) in parts.into_iter().filter(|(_, took)| !took.is_zero()) {
+            self.annotate(&format!("apiserver.latency.k8s.io/{part}"), &go_text(took));
         }
     }
 

@@ -86,6 +86,13 @@ impl Tokens {
         Some(format!("{text}.{}", BASE64.encode(signature)))
     }
 
+    /// The id of a token, as users' `credential-id` names it.
+    pub(crate) fn credential_id(token: &str) -> Option<String> {
+        let claims = BASE64.decode(token.split('.').nth(1)?).ok()?;
+        let claims: Value = serde_json::from_slice(&claims).ok()?;
+        Some(format!("JTI={}", claims["jti"].as_str()?))
+    }
+
     /// Whom a token stands for. The error is the text that a TokenReview shows.
     pub(crate) fn authenticate(
         &self,

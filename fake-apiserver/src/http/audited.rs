@@ -11,6 +11,7 @@ use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::handler::Peer;
 use crate::admission::UserInfo;
@@ -32,6 +33,7 @@ pub(super) struct Audited {
     source_ips: Vec<String>,
     user_agent: String,
     received: String,
+    begun: Instant,
     attempted: &'static str,
     record: OnceLock<Option<Arc<Record>>>,
 }
@@ -50,6 +52,7 @@ impl Audited {
             source_ips: source_ips(peer, &parts.headers),
             user_agent: header(USER_AGENT.as_str()).to_owned(),
             received: core.clock.now().rfc3339_micro(),
+            begun: Instant::now(),
             attempted: if header("authorization").is_empty() { "" } else { "bearer" },
             record: OnceLock::new(),
         }
@@ -119,6 +122,7 @@ impl Audited {
         if record.is_answered() {
             write("ResponseStarted", &now());
         } else {
+            record.took(self.begun.elapsed());
             record.response(code, object(&parts.headers, &bytes, record.wants_response() || code >= 400));
             write("ResponseComplete", &now());
         }

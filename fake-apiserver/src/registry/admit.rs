@@ -67,6 +67,7 @@ impl Admission {
         let attributes = &mut self.attributes;
         if let Some(record) = &self.audit {
             record.annotate_all(&attributes.audit);
+            record.webhooks_took(&attributes.trace);
         }
         let mut resource = attributes.resource.group_resource();
         if !attributes.subresource.is_empty() {

@@ -9,7 +9,7 @@ use super::call::{Call, Content, Reply};
 use super::meta::{self, text};
 use super::{delete, seam};
 use crate::admission::{Operation, Rejection};
-use crate::auth::tokens::Bound;
+use crate::auth::tokens::{Bound, Tokens};
 use crate::core::Shared;
 use crate::refusal;
 use crate::time;
@@ -323,6 +323,9 @@ async fn token(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let token =
         core.tokens.issue(&core.random, &call.namespace, name, &audiences, bound.as_ref(), time::seconds(now), seconds);
     let Some(token) = token else { return Err(Rejection::internal("failed to generate token")) };
+    if let (Some(record), Some(id)) = (&call.audit, Tokens::credential_id(&token)) {
+        record.annotate("authentication.kubernetes.io/issued-credential-id", &id);
+    }
     let metadata = &mut object["metadata"];
     metadata["name"] = account.name().into();
     metadata["uid"] = account.meta("uid").into();

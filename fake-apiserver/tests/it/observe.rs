@@ -203,6 +203,40 @@ mod audit {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn slow_requests_say_what_took_so_long_and_tokens_which_they_are() {
+        let cluster = FakeApiserver::builder()
+            .controllers(false)
+            .audit_policy(AuditPolicy::at(AuditLevel::Metadata))
+            .object(super::unreachable_webhook("MutatingWebhookConfiguration", "slow", "Ignore", json!([])))
+            .fault("webhook=*,delay=2s,times=1".parse().unwrap())
+            .start()
+            .await
+            .unwrap();
+        for name in ["slow", "quick"] {
+            let path = "/api/v1/namespaces/default/configmaps";
+            assert_eq!(cluster.request(Method::POST, path, Some(&super::config_map(name))).await.status, 201);
+        }
+        let request =
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["a"]}});
+        let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+        let token = cluster.request(Method::POST, path, Some(&request)).await.json()["status"]["token"].clone();
+        let annotations: Vec<Value> = cluster.audit().iter().map(|event| event["annotations"].clone()).collect();
+        let [_, slow, quick, issued] = annotations.as_slice() else { panic!("four events: {annotations:?}") };
+        let seconds = |part: &str| {
+            let text = slow[format!("apiserver.latency.k8s.io/{part}")].as_str().unwrap_or_default();
+            text.strip_suffix('s').and_then(|text| text.parse::<f64>().ok()).unwrap_or_default()
+        };
+        assert!(seconds("mutating-webhook") >= 2.0 && seconds("total") >= seconds("mutating-webhook"), "{slow}");
+        assert_eq!(slow["apiserver.latency.k8s.io/validating-webhook"], Value::Null);
+        assert_eq!(quick["apiserver.latency.k8s.io/total"], Value::Null);
+        let id = issued["authentication.kubernetes.io/issued-credential-id"].as_str().unwrap();
+        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token, "audiences": ["a"]}});
+        let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let known = cluster.request(Method::POST, reviews, Some(&review)).await.json();
+        assert_eq!(known["status"]["user"]["extra"]["authentication.kubernetes.io/credential-id"], json!([id]));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn refusals_watches_and_strangers_are_in_the_log() {
         let cluster = FakeApiserver::builder()
             .controllers(false)
