@@ -3,6 +3,10 @@
 
 #[path = "it/capture.rs"]
 mod capture;
+#[path = "it/flags.rs"]
+mod flags;
+#[path = "it/secrets.rs"]
+mod secrets;
 
 use std::io::Write;
 use std::path::Path;
