@@ -72,10 +72,20 @@ impl Record {
     /// # Errors
     /// Says in words what is wrong with the line; the second value is true if the line merely ended too early.
     pub(super) fn parse(line: &[u8]) -> Result<Self, (String, bool)> {
-        let fields: Fields<'_> = match serde_json::from_slice(line) {
-            Ok(fields) => fields,
-            Err(error) => return Err((format!("not a record: {error}"), error.is_eof())),
-        };
+        // Bodies are texts nearly always, and then they are read in one pass.
+        if let Ok(fields) = serde_json::from_slice::<Fields<'_, String>>(line) {
+            return fields.record(line);
+        }
+        match serde_json::from_slice::<Fields<'_, Body>>(line) {
+            Ok(fields) => fields.record(line),
+            Err(error) => Err((format!("not a record: {error}"), error.is_eof())),
+        }
+    }
+}
+
+impl<B: Into<String>> Fields<'_, B> {
+    fn record(self, line: &[u8]) -> Result<Record, (String, bool)> {
+        let fields = self;
         if let Some(version) = fields.format_version
             && version > u64::from(FORMAT_VERSION)
         {
@@ -86,12 +96,12 @@ impl Record {
         }
         if fields.kind.as_deref() == Some("AdmissionReview") {
             let body = String::from_utf8_lossy(line).trim().to_owned();
-            return Ok(Self { method: "POST".to_owned(), body, ..Self::default() });
+            return Ok(Record { method: "POST".to_owned(), body, ..Record::default() });
         }
         let Some(body) = fields.body else {
             return Err(("no field \"body\", and not an AdmissionReview either".to_owned(), false));
         };
-        Ok(Self {
+        Ok(Record {
             seq: fields.seq.unwrap_or_default(),
             time: fields.time,
             t_ms: fields.t_ms,
@@ -100,7 +110,7 @@ impl Record {
             query: fields.query.unwrap_or_default(),
             headers: fields.headers.unwrap_or_default(),
             webhook: fields.webhook.unwrap_or_default(),
-            body: body.0,
+            body: body.into(),
             response: fields.response,
             duration_ms: fields.duration_ms,
         })
@@ -109,7 +119,8 @@ impl Record {
 
 /// What may stand in a line, of any format that is read.
 #[derive(Deserialize)]
-struct Fields<'a> {
+#[serde(bound(deserialize = "B: Deserialize<'de>"))]
+struct Fields<'a, B> {
     format_version: Option<u64>,
     #[serde(borrow)]
     kind: Option<Cow<'a, str>>,
@@ -122,12 +133,18 @@ struct Fields<'a> {
     query: Option<String>,
     headers: Option<Vec<(String, String)>>,
     webhook: Option<String>,
-    body: Option<Body>,
+    body: Option<B>,
     response: Option<Answer>,
     duration_ms: Option<f64>,
 }
 
 struct Body(String);
+
+impl From<Body> for String {
+    fn from(body: Body) -> Self {
+        body.0
+    }
+}
 
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -71,11 +71,10 @@ impl GarbageCollector {
         loop {
             for table in self.graph.tables() {
                 if followed.insert(table.clone()) {
-                    let (observer, looker, name) = (self.clone(), self.clone(), table.clone());
+                    let (observer, name) = (self.clone(), table.clone());
                     let informer = Informer {
                         table: table.clone(),
                         handlers: vec![Box::new(move |change| observer.observe(&name, change))],
-                        on_gap: vec![Box::new(move || looker.look_at_all())],
                     };
                     informers.spawn(informer.run(store.clone()));
                 }
@@ -85,16 +84,6 @@ impl GarbageCollector {
             }
             // The definition is stored before its kind is served.
             tokio::time::sleep(SETTLE).await;
-        }
-    }
-
-    fn look_at_all(&self) {
-        for table in self.graph.tables() {
-            for object in self.context.cache.store().list(&table, "").0 {
-                if owner_uids(&object).next().is_some() || is_deleting(object.value()) {
-                    self.queue.add(queue_key(&(table.clone(), object.key())));
-                }
-            }
         }
     }
 

@@ -47,11 +47,7 @@ impl Runner {
 
     /// Where a table's changes are told.
     pub(crate) fn informer(&mut self, table: &'static str) -> &mut Informer {
-        self.informers.entry(table).or_insert_with(|| Informer {
-            table: table.into(),
-            handlers: Vec::new(),
-            on_gap: Vec::new(),
-        })
+        self.informers.entry(table).or_insert_with(|| Informer { table: table.into(), handlers: Vec::new() })
     }
 
     /// Adds a task that lives as long as the controllers.
@@ -64,17 +60,10 @@ impl Runner {
         let controller = Arc::new(controller);
         let queue = Arc::new(Queue::new(C::BACK_OFF));
         let follows = controller.follows();
-        let Some(primary) = follows.first().copied() else { return };
         for kind in follows.iter().copied() {
-            let (to, into, cache) = (controller.clone(), queue.clone(), self.cache.clone());
-            let all = queue.clone();
+            let (to, into) = (controller.clone(), queue.clone());
             let informer = self.informer(kind.table);
             informer.handlers.push(Box::new(move |change| to.observe(kind, change, &into)));
-            informer.on_gap.push(Box::new(move || {
-                for object in cache.list(primary, "") {
-                    all.add(object.key());
-                }
-            }));
         }
         self.tasks.spawn(work(controller, queue));
     }
@@ -95,6 +84,8 @@ async fn work<C: Controller>(controller: Arc<C>, queue: Arc<Queue>) {
             biased;
             Some((key, result)) = running.next(), if !running.is_empty() => {
                 settle::<C>(&queue, &key, result);
+                // Syncs that wait for nothing would keep informers and watches from their turn for as long as there are keys.
+                tokio::task::consume_budget().await;
             }
             key = queue.next(), if running.len() < C::WORKERS => {
                 let (controller, queue) = (controller.clone(), queue.clone());

@@ -64,6 +64,8 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         message: "the server could not find the requested resource".to_owned(),
         namespace_terminating: false,
     };
+    // A controller that makes one request after the other lets others have their turn, as one that waits for a network does.
+    tokio::task::consume_budget().await;
     let resource = core.registry.find(&call.group, &call.version, &call.resource).ok_or_else(unknown)?;
     let subresource = match call.subresource {
         "" => None,

@@ -4,6 +4,7 @@
 //! between pods, topology spread, volumes and preemption are not: such pods go where there is room.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use apimachinery::quantity::Quantity;
@@ -103,8 +104,10 @@ struct Rooms {
     nodes: BTreeMap<Arc<str>, NodeRoom>,
     /// By uid of the pod: where it is and what it takes.
     placed: HashMap<String, (Arc<str>, Room)>,
-    /// Where to begin to look, so that large clusters fill evenly.
-    start: usize,
+    /// By node: what the pods there take together.
+    taken: HashMap<Arc<str>, Room>,
+    /// The node at which to begin to look, so that large clusters fill evenly.
+    start: Arc<str>,
     /// Keys of pods for which there was no room.
     waiting: BTreeSet<Arc<str>>,
 }
@@ -118,14 +121,20 @@ impl Rooms {
         if let Some(entry) = self.nodes.get_mut(&node) {
             entry.free.take(room);
         }
+        self.taken.entry(node.clone()).or_default().add(room);
         self.placed.insert(uid.to_owned(), (node, room));
     }
 
     fn remove(&mut self, uid: &str) {
-        if let Some((node, room)) = self.placed.remove(uid)
-            && let Some(entry) = self.nodes.get_mut(&node)
-        {
+        let Some((node, room)) = self.placed.remove(uid) else { return };
+        if let Some(entry) = self.nodes.get_mut(&node) {
             entry.free.add(room);
+        }
+        if let Some(taken) = self.taken.get_mut(&node) {
+            taken.take(room);
+            if *taken == Room::default() {
+                self.taken.remove(&node);
+            }
         }
     }
 
@@ -136,11 +145,8 @@ impl Rooms {
         if free.pods == 0 {
             free.pods = i128::from(super::PODS);
         }
-        let name: Arc<str> = node.name().into();
-        for (_, room) in self.placed.values().filter(|(on, _)| *on == name) {
-            free.take(*room);
-        }
-        self.nodes.insert(name, NodeRoom { node: node.clone(), free });
+        free.take(self.taken.get(node.name()).copied().unwrap_or_default());
+        self.nodes.insert(node.name().into(), NodeRoom { node: node.clone(), free });
     }
 
     /// The best node for a pod, or how many nodes will not do for which reason.
@@ -166,8 +172,10 @@ impl Rooms {
                 }
             };
         }
-        let start = self.start % count.max(1);
-        let order = self.nodes.iter().skip(start).chain(self.nodes.iter().take(start));
+        let from: &str = &self.start;
+        let (after, before) = ((Included(from), Unbounded), (Unbounded, Excluded(from)));
+        let order = self.nodes.range::<str, _>(after).chain(self.nodes.range::<str, _>(before));
+        let next = order.clone().nth(COMPARED).map(|(name, _)| name.clone());
         for (name, entry) in order {
             match refusal(spec, entry, asked) {
                 Some(reason) => *reasons.entry(reason).or_default() += 1,
@@ -183,8 +191,8 @@ impl Rooms {
                 }
             }
         }
-        if count > COMPARED {
-            self.start = (start + COMPARED) % count;
+        if let Some(next) = next {
+            self.start = next;
         }
         best.map(|(_, name)| name).ok_or(reasons)
     }
