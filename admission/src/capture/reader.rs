@@ -143,37 +143,36 @@ impl Reader {
     /// Reads up to and including the next line break. `Ok(None)`: end of the log. The flag: the line break was there.
     fn fill(&mut self) -> io::Result<Option<(bool, bool)>> {
         self.buffer.clear();
-        let (mut any, mut too_long) = (false, false);
-        loop {
-            let available = match self.input.fill_buf() {
-                Ok(available) => available,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // A compressed log whose writer was interrupted ends like this.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.ended = true;
-                    return Ok(Some((false, too_long)));
-                }
-                Err(error) => return Err(error),
-            };
-            if available.is_empty() {
+        // One byte more than a line may have tells one that is too long.
+        let most = u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(1);
+        match self.input.by_ref().take(most).read_until(b'\n', &mut self.buffer) {
+            Ok(0) => {
                 self.ended = true;
-                return Ok(any.then_some((false, too_long)));
+                return Ok(None);
             }
-            any = true;
-            let (part, used, whole) = match available.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (&available[..at], at + 1, true),
-                None => (available, available.len(), false),
-            };
-            if too_long || self.buffer.len() + part.len() > self.limit {
-                too_long = true;
-                self.buffer = Vec::new();
-            } else {
-                self.buffer.extend_from_slice(part);
+            Ok(_) => {}
+            // A compressed log whose writer was interrupted ends like this.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.ended = true;
+                return Ok(Some((false, false)));
             }
-            self.input.consume(used);
-            if whole {
-                return Ok(Some((true, too_long)));
+            Err(error) => return Err(error),
+        }
+        if self.buffer.pop_if(|last| *last == b'\n').is_some() {
+            return Ok(Some((true, false)));
+        }
+        if self.buffer.len() <= self.limit {
+            self.ended = true;
+            return Ok(Some((false, false)));
+        }
+        self.buffer = Vec::new();
+        match self.input.skip_until(b'\n') {
+            Ok(_) => Ok(Some((true, true))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.ended = true;
+                Ok(Some((false, true)))
             }
+            Err(error) => Err(error),
         }
     }
 }

@@ -78,6 +78,8 @@ impl From<ReplyBody> for Response {
 fn base64_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
     let Some(mut text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     // Go's decoder skips line breaks inside base64.
-    text.retain(|c| c != '\n' && c != '\r');
+    if text.contains('\n') || text.contains('\r') {
+        text.retain(|c| c != '\n' && c != '\r');
+    }
     STANDARD.decode(text).map(Some).map_err(|error| serde::de::Error::custom(format!("patch is not base64: {error}")))
 }
