@@ -17,6 +17,16 @@ pub(crate) fn resident() -> Result<u64, Box<dyn std::error::Error>> {
     Ok(pages * 4096)
 }
 
+/// What the process has had of the machine's processors, user and system together; in hundredths of a second.
+pub(crate) fn processor() -> Result<std::time::Duration, Box<dyn std::error::Error>> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    // The second field is the program's name in parentheses, which may hold blanks.
+    let (_, fields) = text.rsplit_once(')').ok_or("stat")?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || -> Result<u64, Box<dyn std::error::Error>> { Ok(fields.next().ok_or("stat")?.parse()?) };
+    Ok(std::time::Duration::from_millis((ticks()? + ticks()?) * 10))
+}
+
 /// Stores pods, looks at the process before and after.
 pub(crate) fn table() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
