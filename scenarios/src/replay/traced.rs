@@ -149,11 +149,14 @@ pub enum Which {
     Failed,
 }
 
+/// Where traces go.
+type Sink = dyn FnMut(&Traced) + Send;
+
 /// Takes traces as requests end.
 pub struct Tracer {
     only: Vec<Which>,
     left: AtomicU64,
-    sink: Mutex<Box<dyn FnMut(&Traced) + Send>>,
+    sink: Mutex<Box<Sink>>,
 }
 
 impl fmt::Debug for Tracer {
