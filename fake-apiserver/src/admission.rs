@@ -34,6 +34,7 @@ pub use client::{Connection, Connector, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};
 pub(crate) use config_validation::validate as validate_configuration;
 pub(crate) use plugins::Choice as PluginChoice;
+pub(crate) use plugins::resource_quota as quota;
 pub use rejection::Rejection;
 pub use trace::{Entry, Outcome, Phase, Trace};
 pub use warnings::header_texts;

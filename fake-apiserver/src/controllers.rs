@@ -30,7 +30,9 @@ mod nodes;
 mod pods;
 mod queue;
 mod replica_set;
+mod resource_quota;
 mod revisions;
+mod role_aggregation;
 mod rolling;
 mod runner;
 mod server;
@@ -127,6 +129,11 @@ pub(crate) fn start(core: &Shared) -> Controllers {
     let context = maker.context("endpointslice-controller", "endpoint-slice-controller");
     maker.runner.add(endpoint_slice::EndpointSlices::new(context));
 
+    let account = "clusterrole-aggregation-controller";
+    let context = maker.context_as(server::user(core, account), account, account);
+    maker.runner.add(role_aggregation::RoleAggregation::new(context));
+    let context = maker.context("resourcequota-controller", "resourcequota-controller");
+    maker.runner.add(resource_quota::ResourceQuotas::new(context));
     let context = maker.context("disruption-controller", "controllermanager");
     maker.runner.add(disruption::Disruptions::new(context));
     let context = maker.context("persistent-volume-binder", "persistentvolume-controller");

@@ -14,7 +14,7 @@ mod pod;
 mod pod_security;
 mod priority;
 mod quantity;
-mod resource_quota;
+pub(crate) mod resource_quota;
 mod runtime_class;
 mod service_account;
 mod tolerations;

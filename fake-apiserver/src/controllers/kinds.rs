@@ -27,6 +27,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    CLUSTER_ROLE = "rbac.authorization.k8s.io" "v1" "ClusterRole" "clusterroles" "clusterroles.rbac.authorization.k8s.io";
     CONFIG_MAP = "" "v1" "ConfigMap" "configmaps" "configmaps";
     CONTROLLER_REVISION = "apps" "v1" "ControllerRevision" "controllerrevisions" "controllerrevisions.apps";
     CRON_JOB = "batch" "v1" "CronJob" "cronjobs" "cronjobs.batch";
@@ -42,6 +43,8 @@ kinds! {
     POD = "" "v1" "Pod" "pods" "pods";
     REPLICATION_CONTROLLER = "" "v1" "ReplicationController" "replicationcontrollers" "replicationcontrollers";
     REPLICA_SET = "apps" "v1" "ReplicaSet" "replicasets" "replicasets.apps";
+    RESOURCE_QUOTA = "" "v1" "ResourceQuota" "resourcequotas" "resourcequotas";
+    SECRET = "" "v1" "Secret" "secrets" "secrets";
     SERVICE = "" "v1" "Service" "services" "services";
     SERVICE_ACCOUNT = "" "v1" "ServiceAccount" "serviceaccounts" "serviceaccounts";
     STATEFUL_SET = "apps" "v1" "StatefulSet" "statefulsets" "statefulsets.apps";

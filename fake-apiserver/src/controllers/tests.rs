@@ -132,3 +132,82 @@ async fn a_namespace_takes_everything_along() {
     }
     panic!("the namespace is still there");
 }
+
+/// Waits, in virtual time, until a part of an object is as wanted.
+async fn until_is(cluster: &FakeApiserver, path: &str, pointer: &str, wanted: Value) {
+    for _ in 0..600 {
+        let object = cluster.request(Method::GET, path, None).await.json();
+        if object.pointer(pointer).unwrap_or(&Value::Null) == &wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path} {pointer}: {:#}", cluster.request(Method::GET, path, None).await.json());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_says_what_is_used() {
+    let cluster = cluster().await;
+    let hard = json!({ "pods": "5", "requests.cpu": "2", "limits.memory": "1Gi", "count/deployments.apps": "3", "configmaps": "10" });
+    let quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "q", "namespace": "shop" }, "spec": { "hard": hard } });
+    cluster.create(quota).await.unwrap();
+    let path = "/api/v1/namespaces/shop/resourcequotas/q";
+    until_is(&cluster, path, "/status/used/pods", "0".into()).await;
+    let mut deployment = workload("apps/v1", "Deployment", json!({ "replicas": 2 }));
+    deployment["spec"]["template"]["spec"]["containers"][0]["resources"] =
+        json!({ "requests": { "cpu": "250m" }, "limits": { "cpu": "1", "memory": "256Mi" } });
+    cluster.create(deployment).await.unwrap();
+    let used = json!({ "pods": "2", "requests.cpu": "500m", "limits.memory": "512Mi", "count/deployments.apps": "1", "configmaps": "1" });
+    until_is(&cluster, path, "/status/used", used).await;
+    until_is(&cluster, path, "/status/hard", hard).await;
+    cluster.request(Method::DELETE, DEPLOYMENT, None).await;
+    until_is(&cluster, path, "/status/used/pods", "0".into()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_role_collects_the_rules_of_others() {
+    let cluster = cluster().await;
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let role = |name: &str, labels: Value, rules: Value| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name, "labels": labels }, "rules": rules,
+        })
+    };
+    let rule = |resource: &str| json!({ "apiGroups": ["example.com"], "resources": [resource], "verbs": ["get"] });
+    let before = cluster.request(Method::GET, &format!("{roles}/view"), None).await.json();
+    let label = json!({ "rbac.authorization.k8s.io/aggregate-to-view": "true" });
+    cluster.create(role("widgets", label, json!([rule("widgets")]))).await.unwrap();
+    let count = before["rules"].as_array().unwrap().len();
+    // By name: after those of the system's roles.
+    for collector in ["view", "edit", "admin"] {
+        let path = format!("{roles}/{collector}");
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let rules = cluster.request(Method::GET, &path, None).await.json()["rules"].clone();
+        assert!(rules.as_array().unwrap().contains(&rule("widgets")), "{collector}: {rules:#}");
+    }
+    until_is(&cluster, &format!("{roles}/view"), &format!("/rules/{count}"), rule("widgets")).await;
+    let mut own = role("own", json!({}), Value::Null);
+    own["aggregationRule"] = json!({ "clusterRoleSelectors": [{ "matchLabels": { "to": "own" } }] });
+    cluster.create(own).await.unwrap();
+    cluster.create(role("b", json!({ "to": "own" }), json!([rule("b"), rule("a")]))).await.unwrap();
+    cluster.create(role("a", json!({ "to": "own" }), json!([rule("a")]))).await.unwrap();
+    until_is(&cluster, &format!("{roles}/own"), "/rules", json!([rule("a"), rule("b")])).await;
+    cluster.request(Method::DELETE, &format!("{roles}/b"), None).await;
+    until_is(&cluster, &format!("{roles}/own"), "/rules", json!([rule("a")])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_set_whose_pods_are_always_refused_does_not_run_away() {
+    let cluster = cluster().await;
+    let spec = json!({ "replicas": 500, "template": { "spec": { "serviceAccountName": "never" } } });
+    cluster.create(workload("apps/v1", "ReplicaSet", spec)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let events = list(&cluster, EVENTS).await;
+    let refused: i64 =
+        events.iter().filter(|one| one["reason"] == "FailedCreate").filter_map(|one| one["count"].as_i64()).sum();
+    // One try each time, 5 ms doubling up to 1000 s: some twenty in an hour, not 500 at each.
+    assert!((15..=40).contains(&refused), "{refused}");
+    assert_eq!(list(&cluster, PODS).await.len(), 0);
+}

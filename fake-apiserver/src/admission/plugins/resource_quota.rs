@@ -14,7 +14,8 @@ use super::super::cluster::Cluster;
 use super::super::rejection::Rejection;
 use super::{pod, quantity};
 
-type Usage = BTreeMap<String, i128>;
+/// Amounts in billionths, by what a quota calls them.
+pub(crate) type Usage = BTreeMap<String, i128>;
 
 const ONE: i128 = 1_000_000_000;
 
@@ -65,6 +66,42 @@ fn counts(resource: &str, object: &Value) -> bool {
     resource != "pods" || !matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
+/// What these objects of a resource, those that are in a quota's scopes, use together.
+pub(crate) fn total<'a>(quota: &Value, group: &str, resource: &str, objects: impl Iterator<Item = &'a Value>) -> Usage {
+    let scopes = scopes::of(quota);
+    let pods = group.is_empty() && resource == "pods";
+    let inside = |object: &Value| scopes.is_empty() || (pods && scopes::match_pod(&scopes, object));
+    let mut total = Usage::new();
+    for object in objects.filter(|object| counts(resource, object) && inside(object)) {
+        for (key, amount) in usage(group, resource, object) {
+            *total.entry(key).or_default() += amount;
+        }
+    }
+    total
+}
+
+/// The resource whose objects use what a quota calls so: group and plural.
+pub(crate) fn counted(key: &str) -> (&str, &str) {
+    if let Some(counted) = key.strip_prefix("count/") {
+        let (resource, group) = counted.split_once('.').unwrap_or((counted, ""));
+        return (group, resource);
+    }
+    match key.split('.').next().unwrap_or(key) {
+        "services" => ("", "services"),
+        _ if key.ends_with("requests.storage") || key.contains(".storageclass.storage.k8s.io/") => {
+            ("", "persistentvolumeclaims")
+        }
+        "requests" | "limits" | "cpu" | "memory" | "ephemeral-storage" => ("", "pods"),
+        resource => ("", resource),
+    }
+}
+
+/// An amount as a quota shows it.
+pub(crate) fn text(key: &str, amount: i128) -> String {
+    let memory = key.ends_with("memory") || key.ends_with("storage");
+    if memory { quantity::binary_text(amount) } else { quantity::text(amount) }
+}
+
 pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
     let (group, resource) = (attributes.resource.group.as_str(), attributes.resource.resource.as_str());
     // What these ask for may grow later on.
@@ -110,24 +147,14 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
                 continue;
             };
             let used = used.get_or_insert_with(|| {
-                let mut used = Usage::new();
                 let stored = cluster.list(group, resource, Some(&attributes.namespace));
-                for object in
-                    stored.iter().filter(|object| counts(resource, object) && scopes::match_pod(&scopes, object))
-                {
-                    for (key, amount) in usage(group, resource, object) {
-                        *used.entry(key).or_default() += amount;
-                    }
-                }
-                used
+                total(quota, group, resource, stored.iter().map(|object| &**object))
             });
             let so_far = used.get(key).copied().unwrap_or(0);
             if so_far + amount > most {
-                let memory = key.ends_with("memory") || key.ends_with("storage");
-                let text = |amount: i128| if memory { quantity::binary_text(amount) } else { quantity::text(amount) };
                 over.push([
-                    format!("{key}={}", text(*amount)),
-                    format!("{key}={}", text(so_far)),
+                    format!("{key}={}", text(key, *amount)),
+                    format!("{key}={}", text(key, so_far)),
                     format!("{key}={limit}"),
                 ]);
             }
