@@ -83,3 +83,66 @@ fn a_file_is_replaced_whole_or_not_at_all() {
     assert_eq!(std::fs::read(&file).unwrap(), b"three");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
+
+/// Names the file that a child process saves its cluster to, again and again.
+const SAVE_TO: &str = "TOWTANK_TEST_SAVE_TO";
+
+/// Does nothing in a run of the tests: it is what [`a_process_that_is_killed_leaves_a_whole_file`] kills.
+#[tokio::test]
+async fn save_without_end() {
+    let Some(file) = std::env::var_os(SAVE_TO) else { return };
+    let builder = fake_apiserver::FakeApiserver::builder().controllers(false);
+    let cluster = builder.start().await.unwrap();
+    let map = |name: &str, round: u32| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "default" },
+            "data": { "round": round.to_string(), "filling": "x".repeat(2_000) },
+        })
+    };
+    for name in (0..100).map(|number| format!("m{number:03}")) {
+        cluster.create(map(&name, 0)).await.unwrap();
+    }
+    for round in 0.. {
+        for name in ["m000", "m099"] {
+            let path = format!("/api/v1/namespaces/default/configmaps/{name}");
+            let patch = json!({ "data": { "round": round.to_string() } });
+            assert_eq!(cluster.request(Method::PATCH, &path, Some(&patch)).await.status, 200);
+        }
+        save(&cluster, std::path::Path::new(&file)).unwrap();
+    }
+}
+
+/// SIGKILL at any point of a save: what is there is a file that was saved whole.
+#[test]
+fn a_process_that_is_killed_leaves_a_whole_file() {
+    for name in ["cluster.json", "cluster.yaml"] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(name);
+        for kill in 0..5_u64 {
+            let _ = std::fs::remove_file(&file);
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "up::tests::save_without_end"])
+                .env(SAVE_TO, &file)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            while !file.exists() {
+                assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Another point of a save each time: one takes some ten milliseconds.
+            std::thread::sleep(Duration::from_micros(kill * 3_137));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let list = read_objects(&file).unwrap().remove(0);
+            let objects = list["items"].as_array().unwrap();
+            let maps: Vec<_> = objects.iter().filter(|one| one["data"]["filling"].is_string()).collect();
+            assert_eq!(maps.len(), 100);
+            let round = |name: &str| {
+                let map = maps.iter().find(|one| one["metadata"]["name"] == name);
+                map.unwrap()["data"]["round"].as_str().unwrap().to_owned()
+            };
+            assert_eq!(round("m000"), round("m099"), "of one and the same save");
+        }
+    }
+}
