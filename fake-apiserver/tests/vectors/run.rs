@@ -303,7 +303,7 @@ impl Run {
             || self.text.contains("ref-cv") && self.id().starts_with("api-basics/table-")
             || self.id() == "api-basics/table-nodes"
         {
-            self.client.cluster_world(&PKI.ca).await;
+            self.client.cluster_world(&PKI.ca, !self.text.contains("ref-world")).await;
         }
         if self.text.contains("ref-world") {
             self.client.world().await;

@@ -122,7 +122,8 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
     let mut of_all: Option<Usage> = None;
     for quota in &quotas {
         let scopes = scopes::of(quota);
-        if !scopes.is_empty() && !(group.is_empty() && resource == "pods" && scopes::match_pod(&scopes, object)) {
+        let is_pod = group.is_empty() && resource == "pods";
+        if !(scopes.is_empty() || is_pod && scopes::match_pod(&scopes, object)) {
             continue;
         }
         let mut of_scope: Option<Usage> = None;
@@ -134,10 +135,7 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
             .flatten()
             .map(|(key, value)| (key, value.as_str().unwrap_or_default()))
             .collect();
-        if resource == "pods"
-            && group.is_empty()
-            && let Some(missing) = missing(&hard, object)
-        {
+        if is_pod && let Some(missing) = missing(&hard, object) {
             return forbid(&format!("failed quota: {name}: must specify {missing}"));
         }
         let mut over: Vec<[String; 3]> = Vec::new();
