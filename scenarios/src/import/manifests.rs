@@ -102,10 +102,14 @@ async fn create(
             tokio::time::sleep(ROUND).await;
             kinds = Kinds::discover(&api).await;
         }
-        if let Err(message) = post(&api, &kinds, object).await {
-            imported.problem(&format!("{kind} {name}"), &message);
-        } else if *given && !PODS.contains(&kind) {
-            imported.pass_over(&format!("{kind}: no pod comes of it"));
+        match post(&api, &kinds, object).await {
+            Err(message) => imported.problem(&format!("{kind} {name}"), &message),
+            Ok(_) if *given && !PODS.contains(&kind) => imported.pass_over(&format!("{kind}: no pod comes of it")),
+            // Of a pod the webhooks have been asked before that is seen.
+            Ok(false) if *given && kind != "Pod" => {
+                imported.pass_over(&format!("{kind}: one of its name came before it"))
+            }
+            Ok(_) => {}
         }
         drain(&bodies, imported, &mut write)?;
     }
@@ -168,8 +172,8 @@ fn namespace(object: &Value) -> &str {
     object["metadata"]["namespace"].as_str().filter(|name| !name.is_empty()).unwrap_or("default")
 }
 
-/// Creates an object, and the first Job of a CronJob.
-async fn post(api: &Fake, kinds: &Kinds, object: &Value) -> Result<(), String> {
+/// Creates an object, and the first Job of a CronJob; false if there is one of its name.
+async fn post(api: &Fake, kinds: &Kinds, object: &Value) -> Result<bool, String> {
     let mut object = object.clone();
     // What a cluster wrote is no part of a manifest.
     if let Some(metadata) = object["metadata"].as_object_mut() {
@@ -184,7 +188,7 @@ async fn post(api: &Fake, kinds: &Kinds, object: &Value) -> Result<(), String> {
         return Err(answer.message());
     }
     if exists || object["kind"] != "CronJob" {
-        return Ok(());
+        return Ok(!exists);
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let mut metadata = object["spec"]["jobTemplate"]["metadata"].clone();
@@ -199,7 +203,7 @@ async fn post(api: &Fake, kinds: &Kinds, object: &Value) -> Result<(), String> {
         "spec": object["spec"]["jobTemplate"]["spec"] });
     let resource = kinds.of(&job).map_err(|error| error.to_string())?;
     let answer = api.ask(Ask::new(Method::POST, resource.path(namespace(&job), "")).body(&job)).await;
-    if answer.is_success() { Ok(()) } else { Err(answer.message()) }
+    if answer.is_success() { Ok(true) } else { Err(answer.message()) }
 }
 
 /// Writes what was asked since; false if nothing was.
