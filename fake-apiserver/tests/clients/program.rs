@@ -65,6 +65,7 @@ pub(crate) struct Ended {
 }
 
 /// Runs a program to its end, for a minute at most.
+#[expect(clippy::disallowed_methods, reason = "another process takes real time")]
 pub(crate) fn run(mut command: Command, stdin: &str) -> Ended {
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A program that does not read has closed its end.
