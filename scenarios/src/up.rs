@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use fake_apiserver::FakeApiserver;
+use fake_apiserver::{FakeApiserver, KubernetesVersion};
 use injector::config::Settings;
 
 pub use manifests::{Applied, apply};
@@ -34,6 +34,8 @@ pub struct Options {
     pub nodes: u32,
     /// Seed of uids and generated names.
     pub seed: u64,
+    /// The version of Kubernetes that is imitated, as far as a webhook sees it.
+    pub kubernetes_version: KubernetesVersion,
     /// The injector's configuration; no injector if `None`.
     pub injector: Option<Settings>,
     /// Objects to begin with, as they are (see [`fake_apiserver::Builder::restore`]).
@@ -52,7 +54,11 @@ pub struct Up {
 /// # Errors
 /// The address is taken, an object is no object, or the injector's configuration does not load.
 pub async fn start(options: Options) -> anyhow::Result<Up> {
-    let mut builder = FakeApiserver::builder().seed(options.seed).nodes(options.nodes).restore(options.from);
+    let mut builder = FakeApiserver::builder()
+        .seed(options.seed)
+        .nodes(options.nodes)
+        .kubernetes_version(options.kubernetes_version)
+        .restore(options.from);
     if let Some(address) = options.listen {
         builder = builder.listen(address);
     }

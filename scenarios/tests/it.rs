@@ -1,6 +1,8 @@
 //! The `towtank` command as people run it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[path = "it/article.rs"]
+mod article;
 #[path = "it/capture.rs"]
 mod capture;
 #[path = "it/flags.rs"]

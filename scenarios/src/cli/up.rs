@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use fake_apiserver::KubernetesVersion;
 use injector::boxed::{Boxed, MODERN};
 use injector::config::{Environment, Settings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,9 @@ pub(super) struct Args {
     /// Where the kubeconfig is written.
     #[arg(long, default_value = "towtank.kubeconfig", value_name = "FILE")]
     kubeconfig: PathBuf,
+    /// The version of Kubernetes to imitate, as far as a webhook sees it: 1.9 to 1.36.
+    #[arg(long, default_value_t, value_name = "VERSION")]
+    kubernetes_version: KubernetesVersion,
     /// Simulated nodes.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     nodes: u32,
@@ -66,8 +70,14 @@ impl Args {
             Some(path) => up::read_objects(path)?,
             None => Vec::new(),
         };
-        let options =
-            Options { listen: Some(self.listen), nodes: self.nodes, seed: self.seed, injector: self.settings()?, from };
+        let options = Options {
+            listen: Some(self.listen),
+            nodes: self.nodes,
+            seed: self.seed,
+            kubernetes_version: self.kubernetes_version,
+            injector: self.settings()?,
+            from,
+        };
         let up = up::start(options).await?;
         up::write_private(&self.kubeconfig, up.cluster.kubeconfig().as_bytes()).with_context(|| {
             format!("cannot write the kubeconfig to {}: give --kubeconfig", self.kubeconfig.display())
@@ -139,8 +149,9 @@ impl Args {
         let kubeconfig = std::path::absolute(&self.kubeconfig).unwrap_or_else(|_| self.kubeconfig.clone());
         let mut text = String::new();
         let nodes = if self.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", self.nodes) };
+        let version = self.kubernetes_version;
         let _ = writeln!(text, "listening on {}", up.cluster.url());
-        let _ = writeln!(text, "cluster      Kubernetes v1.36.2, {nodes}; nothing in it is pulled or really run");
+        let _ = writeln!(text, "cluster      Kubernetes {version}, {nodes}; nothing in it is pulled or really run");
         if let Some(path) = &self.injector {
             let _ = writeln!(text, "injector     {} in namespace istio-system", path.display());
         }
