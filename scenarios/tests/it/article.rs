@@ -93,8 +93,9 @@ fn kubectls() -> Vec<PathBuf> {
     };
     let given = std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into());
     let named = std::env::split_paths(&given).map(|name| {
-        search(&name)
-            .unwrap_or_else(|| panic!("{}: no such program; KUBECTL says which kubectl to take", name.display()))
+        let program = search(&name);
+        assert!(program.is_some(), "{}: no such program; KUBECTL says which kubectl to take", name.display());
+        program.unwrap()
     });
     named.collect()
 }
