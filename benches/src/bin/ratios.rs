@@ -157,13 +157,24 @@ fn with_env(body: &[u8], variables: usize) -> Result<Vec<u8>, Error> {
     Ok(review.to_string().into_bytes())
 }
 
-/// The review of another pod of the same owner: another uid.
+/// The review of another pod of the same owner: another uid, another name of the token volume.
 fn sibling(body: &[u8], number: usize) -> Result<Vec<u8>, Error> {
     let bad = || Error::Body("next of its ReplicaSet".to_owned());
     let mut review: Value = serde_json::from_slice(body).map_err(|_| bad())?;
     let uid = review.pointer_mut("/request/uid").ok_or_else(bad)?;
     *uid = format!("705ab4f5-6393-11e8-b7cc-4201{number:08}").into();
+    rename_token_volume(&mut review, &format!("kube-api-access-{:05}", number % 100_000));
     Ok(review.to_string().into_bytes())
+}
+
+/// Gives the token volume another name wherever a string is its name.
+fn rename_token_volume(value: &mut Value, to: &str) {
+    match value {
+        Value::String(text) if text.starts_with("kube-api-access-") => to.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| rename_token_volume(item, to)),
+        Value::Object(members) => members.values_mut().for_each(|member| rename_token_volume(member, to)),
+        _ => {}
+    }
 }
 
 impl Case {
