@@ -13,8 +13,10 @@
 //!
 //! - [`review`]: `admission.k8s.io/v1` and `v1beta1`; objects stay raw bytes until somebody needs them;
 //! - [`capture`]: a log of reviews (and, where known, of what was answered), one JSON line each;
+//! - [`certificate`]: what both ends look at in an X.509 certificate;
 //! - [`gojson`]: JSON text as Go's `encoding/json` writes it, which is what a webhook gets from the real apiserver.
 
 pub mod capture;
+pub mod certificate;
 pub mod gojson;
 pub mod review;

@@ -4,7 +4,7 @@
 //! heard of pass through untouched.
 //!
 //! ```text
-//! yaml ──► Value ──► merge ──► Value      labels, quantity, clock, status: leaves, each on its own
+//! yaml ──► Value ──► merge ──► Value      labels, quantity, clock, skim, status: leaves, each on its own
 //!                      │
 //!                      └── schema (merge keys, list types, defaults …)
 //!          Value ──► json_patch ──► Value
@@ -18,5 +18,6 @@ pub mod labels;
 pub mod merge;
 pub mod quantity;
 pub mod schema;
+pub mod skim;
 pub mod status;
 pub mod yaml;

@@ -40,6 +40,7 @@ mod status;
 pub mod template;
 mod validate;
 pub mod value;
+pub mod webhooks;
 
 pub use engine::{Error, Injected, Printed};
 pub use injector::{Examined, Injector};

@@ -20,7 +20,6 @@ mod metrics;
 mod reload;
 mod service;
 mod tls;
-mod validity;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

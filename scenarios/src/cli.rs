@@ -3,14 +3,15 @@
 //! Each subcommand is a variant of `Command` and a file here, which holds its `Args` and its `run`: true for exit code 0,
 //! false for 1, an error for 2. Flags that several subcommands have are in `injector` and `trust`.
 //!
-//! Exit codes: 0, all went well; 1, a scenario failed, a review got no valid answer, a law is broken, or a line of a
-//! log could not be read;
+//! Exit codes: 0, all went well; 1, a scenario failed, a review got no valid answer, a law is broken, a problem was found, or a
+//! line of a log could not be read;
 //! 2, the command could not be carried out (flags, files, an injector configuration that does not load).
 
 mod capture;
 mod check;
 mod compare;
 mod comparison;
+mod doctor;
 mod import;
 mod injector;
 mod merge;
@@ -66,6 +67,8 @@ enum Command {
     Merge(merge::Args),
     /// A cluster to work with kubectl: apiserver, controllers, simulated nodes and, if wanted, the sidecar injector.
     Up(up::Args),
+    /// Look a cluster through: is sidecar injection well, and if not, why.
+    Doctor(doctor::Args),
     /// Make a report from a saved result.
     Report(report::Args),
 }
@@ -82,6 +85,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Check(args)) => args.run(&output),
         Some(Command::Compare(args)) => args.run(&output),
         Some(Command::Up(args)) => args.run(&output),
+        Some(Command::Doctor(args)) => args.run(&output),
         Some(Command::Merge(args)) => args.run(&output),
         Some(Command::Report(args)) => args.run(&output),
         None => everything(&output),

@@ -2,6 +2,8 @@
 
 mod fake;
 mod kinds;
+mod kubeconfig;
+mod remote;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,6 +16,8 @@ use serde_json::Value;
 
 pub use fake::{Fake, Hosts, Setup};
 pub use kinds::{Kinds, Resource, Unknown};
+pub use kubeconfig::{Error as KubeconfigError, Login, default_path};
+pub use remote::Remote;
 
 /// A request to the API.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Uri, header};
+use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -31,6 +31,15 @@ pub enum Trust {
     Anyone,
 }
 
+/// Who a client is: a certificate with its key, both PEM.
+#[derive(Clone)]
+pub struct Identity {
+    /// The chain, the client's own certificate first.
+    pub certificate: Vec<u8>,
+    /// The private key.
+    pub key: Vec<u8>,
+}
+
 /// Why a webhook could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +56,12 @@ pub enum Error {
     Trust {
         /// The file, or `PEM text`.
         file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The client's own certificate cannot be used.
+    #[error("client certificate: {problem}")]
+    Identity {
         /// What is wrong with it.
         problem: String,
     },
@@ -114,6 +129,14 @@ impl Endpoint {
     /// # Errors
     /// [`Error::Url`] and [`Error::Trust`].
     pub fn new(url: &str, trust: &Trust, timeout: Duration) -> Result<Self, Error> {
+        Self::of_client(url, trust, None, timeout)
+    }
+
+    /// The same for a client that shows a certificate.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Trust`] and [`Error::Identity`].
+    pub fn of_client(url: &str, trust: &Trust, identity: Option<&Identity>, timeout: Duration) -> Result<Self, Error> {
         let bad = |problem: &str| Error::Url { url: url.to_owned(), problem: problem.to_owned() };
         let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
         if uri.scheme_str() != Some("https") {
@@ -122,7 +145,7 @@ impl Endpoint {
         let host = uri.host().ok_or_else(|| bad("has no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|error| bad(&error.to_string()))?;
-        let tls = Arc::new(client_config(trust)?);
+        let tls = Arc::new(client_config(trust, identity)?);
         Ok(Self { port: uri.port_u16().unwrap_or(443), path: uri.path().to_owned(), host, name, tls, timeout })
     }
 
@@ -199,8 +222,23 @@ impl Connection {
     /// # Errors
     /// As [`Connection::post`]; a content type that cannot stand in a header is [`Error::Http`].
     pub async fn send(&mut self, target: &str, content_type: Option<&str>, body: Bytes) -> Result<Answer, Error> {
+        let mut request = Request::post(target).header(header::ACCEPT, "application/json, */*");
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let answer = self.ask(request.body(body).map_err(|error| self.endpoint.http(&error))?).await?;
+        let content_type = answer.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Answer { status: answer.status().as_u16(), content_type, body: answer.into_body() })
+    }
+
+    /// Sends a request, whose URI is a path, and reads the whole answer; host and user agent are filled in.
+    ///
+    /// # Errors
+    /// As [`Connection::post`].
+    pub async fn ask(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let limit = self.endpoint.timeout;
-        match tokio::time::timeout(limit, self.exchange(target, content_type, body)).await {
+        match tokio::time::timeout(limit, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => {
                 self.sender = None;
@@ -209,7 +247,7 @@ impl Connection {
         }
     }
 
-    async fn exchange(&mut self, target: &str, content_type: Option<&str>, body: Bytes) -> Result<Answer, Error> {
+    async fn exchange(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let mut sender = match self.sender.take() {
             Some(mut sender) => match sender.ready().await {
                 Ok(()) => sender,
@@ -217,41 +255,44 @@ impl Connection {
             },
             None => self.endpoint.connect().await?,
         };
-        let mut request = Request::post(target)
-            .header(header::HOST, self.endpoint.address())
-            .header(header::USER_AGENT, "towtank")
-            .header(header::ACCEPT, "application/json, */*");
-        if let Some(content_type) = content_type {
-            request = request.header(header::CONTENT_TYPE, content_type);
-        }
-        let request = request.body(Full::new(body)).map_err(|error| self.endpoint.http(&error))?;
+        let mut request = request.map(Full::new);
+        let host = self.endpoint.address().parse();
+        request.headers_mut().insert(header::HOST, host.map_err(|error| self.endpoint.http(&error))?);
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static("towtank"));
         let answer = sender.send_request(request).await.map_err(|error| self.endpoint.http(&error))?;
-        let status = answer.status().as_u16();
-        let content_type = answer.headers().get(header::CONTENT_TYPE);
-        let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_LIMIT).collect().await;
         let body = body.map_err(|error| self.endpoint.http(&*error))?.to_bytes();
         self.sender = Some(sender);
-        Ok(Answer { status, content_type, body })
+        Ok(Response::from_parts(head, body))
     }
 }
 
-pub(crate) fn client_config(trust: &Trust) -> Result<ClientConfig, Error> {
+pub(crate) fn client_config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Trust { file: "TLS".to_owned(), problem: error.to_string() })?;
-    let mut config = match trust {
-        Trust::Anyone => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth()
-        }
+    let builder = match trust {
+        Trust::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
         Trust::File(path) => {
             let file = path.display().to_string();
             let text =
                 std::fs::read(path).map_err(|error| Error::Trust { file: file.clone(), problem: error.to_string() })?;
-            builder.with_root_certificates(roots(&file, &text)?).with_no_client_auth()
+            builder.with_root_certificates(roots(&file, &text)?)
         }
-        Trust::Pem(text) => builder.with_root_certificates(roots("PEM text", text.as_bytes())?).with_no_client_auth(),
+        Trust::Pem(text) => builder.with_root_certificates(roots("PEM text", text.as_bytes())?),
+    };
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let bad = |problem: &str| Error::Identity { problem: problem.to_owned() };
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&identity.certificate).collect();
+            let chain = chain.map_err(|error| bad(&error.to_string()))?;
+            // The parser's message may quote the text, which is not to be shown.
+            let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| bad("no private key in the key"))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| bad(&error.to_string()))?
+        }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

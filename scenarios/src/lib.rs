@@ -16,7 +16,7 @@
 //! - [`check`]: laws that every webhook should keep, held against one;
 //! - [`report`]: what became of them;
 //! - [`scenario`]: the scenario file, and [`run`], which runs it in a [`cluster`];
-//! - [`up`]: a cluster to work with;
+//! - [`up`]: a cluster to work with; [`doctor`]: is injection well in one, and if not, why;
 //! - [`hook`]: a webhook in this process, with faults;
 //! - [`https`]: the client that speaks to webhooks.
 
@@ -26,6 +26,7 @@ pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod compare;
+pub mod doctor;
 pub mod hook;
 pub mod https;
 pub mod import;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use apimachinery::skim::{Skim, unescape};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -9,6 +10,9 @@ use crate::review::{AdmissionReview, Error};
 
 /// The version that [`Writer`](super::Writer) writes.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// Lines from this length on are worth looking through before they are read.
+const LONG: usize = 1024;
 
 /// One captured request to a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -72,7 +76,9 @@ impl Record {
     /// # Errors
     /// Says in words what is wrong with the line; the second value is true if the line merely ended too early.
     pub(super) fn parse(line: &[u8]) -> Result<Self, (String, bool)> {
-        // Bodies are texts nearly always, and then they are read in one pass.
+        if let Some(record) = Self::split(line) {
+            return Ok(record);
+        }
         if let Ok(fields) = serde_json::from_slice::<Fields<'_, String>>(line) {
             return fields.record(line);
         }
@@ -80,6 +86,31 @@ impl Record {
             Ok(fields) => fields.record(line),
             Err(error) => Err((format!("not a record: {error}"), error.is_eof())),
         }
+    }
+}
+
+impl Record {
+    /// Reads a line whose body is a long text: the text by itself, the rest without it. `None`: read it as any other line.
+    fn split(line: &[u8]) -> Option<Self> {
+        if line.len() < LONG {
+            return None;
+        }
+        let text = std::str::from_utf8(line).ok()?;
+        let mut found = None;
+        let mut skim = Skim::new(text);
+        skim.members(&["body"], |skim, _| {
+            found = Some(skim.string()?);
+            Some(())
+        })?;
+        let (content, place) = found?;
+        let rest = [text.get(..place.start)?, text.get(place.end..)?].concat();
+        let fields: Fields<'_, String> = serde_json::from_str(&rest).ok()?;
+        // A review that has a member of that name is no record.
+        if fields.kind.is_some() {
+            return None;
+        }
+        let record = fields.record(line).ok()?;
+        Some(Self { body: unescape(content)?, ..record })
     }
 }
 

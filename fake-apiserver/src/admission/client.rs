@@ -12,7 +12,6 @@ mod hostname;
 mod pool;
 mod tls;
 mod url;
-mod x509;
 
 pub(crate) use config::ClientConfig;
 pub use connect::{Connection, Connector, Io, TcpConnector};

@@ -82,6 +82,14 @@ pub(crate) fn decode(
             converted.as_bytes()
         }
     };
+    let mut findings = Findings::default();
+    // Nearly every body is well formed and of the kind that is wanted: then one reading is enough.
+    if let Ok(object) = read(target, body, &mut findings)
+        && says(&object, "kind", target.kind)
+        && says(&object, "apiVersion", &target.api_version())
+    {
+        return decoded(target, object, findings, validation);
+    }
     let head: Head = match serde_json::from_slice(body) {
         Ok(head) => head,
         Err(error) => {
@@ -93,26 +101,33 @@ pub(crate) fn decode(
     let own = target.api_version();
     let api_version = head.api_version.as_deref().filter(|version| !version.is_empty()).unwrap_or(&own);
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let cannot = |problem: &str| {
-        bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {}: {problem}", target.kind))
-    };
     if (group, version, kind) != (target.group, target.version, target.kind) {
-        return Err(other_kind(target, Target { group, version, kind }, &cannot));
+        return Err(other_kind(target, Target { group, version, kind }));
     }
     let mut findings = Findings::default();
-    let object = match read(target, body, &mut findings) {
-        Ok(object) => object,
-        Err(error) => {
-            let error = findings.error.unwrap_or(error);
-            return Err(cannot(&error));
-        }
-    };
+    match read(target, body, &mut findings) {
+        Ok(object) => decoded(target, object, findings, validation),
+        Err(error) => Err(cannot(target, target, &findings.error.unwrap_or(error))),
+    }
+}
+
+/// Whether an object says that it is of this kind or version, or says nothing.
+fn says(object: &Value, field: &str, wanted: &str) -> bool {
+    object.get(field).is_none_or(|said| said.as_str().is_some_and(|said| said.is_empty() || said == wanted))
+}
+
+fn decoded(
+    target: Target<'_>,
+    object: Value,
+    findings: Findings,
+    validation: FieldValidation,
+) -> Result<Decoded, Value> {
     let warnings = match validation {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn => findings.strict,
         FieldValidation::Strict if findings.strict.is_empty() => Vec::new(),
         FieldValidation::Strict => {
-            return Err(cannot(&format!("strict decoding error: {}", findings.strict.join(", "))));
+            return Err(cannot(target, target, &format!("strict decoding error: {}", findings.strict.join(", "))));
         }
     };
     Ok(Decoded { object: finish(target, object), warnings })
@@ -146,13 +161,15 @@ fn reread(target: Target<'_>, object: Value) -> Result<Decoded, String> {
 
 fn read(target: Target<'_>, body: &[u8], findings: &mut Findings) -> Result<Value, String> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    match types::lookup(target) {
-        Some(ty) => Struct { findings, ty }.deserialize(&mut json).map_err(|error| error.to_string()),
+    let object = match types::lookup(target) {
+        Some(ty) => Struct { findings, ty }.deserialize(&mut json).map_err(|error| error.to_string())?,
         None => {
             let object: Value = serde::Deserialize::deserialize(&mut json).map_err(|error| error.to_string())?;
-            custom(object)
+            custom(object)?
         }
-    }
+    };
+    json.end().map_err(|error| error.to_string())?;
+    Ok(object)
 }
 
 /// An object whose type is not known here (a custom resource): only its metadata are.
@@ -216,10 +233,17 @@ fn head_error(body: &[u8], error: &serde_json::Error) -> String {
     )
 }
 
+/// A body that says what it is, and cannot be read as what the URL names.
+fn cannot(target: Target<'_>, found: Target<'_>, problem: &str) -> Value {
+    let Target { version, kind, .. } = found;
+    bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {}: {problem}", target.kind))
+}
+
 /// A body of a kind that is not the one of the URL.
-fn other_kind(target: Target<'_>, found: Target<'_>, cannot: &dyn Fn(&str) -> Value) -> Value {
+fn other_kind(target: Target<'_>, found: Target<'_>) -> Value {
+    let cannot = |problem: String| cannot(target, found, &problem);
     if types::lookup(found).is_none() {
-        return cannot(&format!(
+        return cannot(format!(
             "no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
             found.kind,
             found.api_version()
@@ -232,7 +256,7 @@ fn other_kind(target: Target<'_>, found: Target<'_>, cannot: &dyn Fn(&str) -> Va
             target.api_version()
         ));
     }
-    cannot(&format!(
+    cannot(format!(
         "converting ({}.{}) to ({}.{}): unknown conversion",
         found.version,
         found.kind,

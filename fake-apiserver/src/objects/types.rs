@@ -19,7 +19,7 @@ pub(crate) struct Type {
     pub(crate) schema: &'static schema::Type,
     /// The name as error texts use it: `PodSpec`.
     pub(crate) name: &'static str,
-    /// Sorted by name.
+    /// Sorted by the length of the name, then by the name: most are told apart by their length.
     fields: Vec<Field>,
     always: Vec<usize>,
     zero: OnceLock<Value>,
@@ -236,14 +236,16 @@ pub(crate) fn of(schema: &'static schema::Type) -> &'static Type {
 impl Type {
     fn new(schema: &'static schema::Type) -> Type {
         let name = schema.short_name();
-        let fields: Vec<Field> = schema.fields().iter().map(|field| Field::new(name, field)).collect();
+        let mut fields: Vec<Field> = schema.fields().iter().map(|field| Field::new(name, field)).collect();
+        fields.sort_by_key(|field| (field.schema.name.len(), field.schema.name));
         let always = fields.iter().enumerate().filter(|(_, field)| field.always).map(|(index, _)| index).collect();
         Type { schema, name, fields, always, zero: OnceLock::new() }
     }
 
     /// The field of that name; case matters.
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
-        self.fields.binary_search_by(|field| field.schema.name.cmp(name)).ok().map(|index| &self.fields[index])
+        let order = |field: &Field| field.schema.name.len().cmp(&name.len()).then_with(|| field.schema.name.cmp(name));
+        self.fields.binary_search_by(order).ok().map(|index| &self.fields[index])
     }
 
     /// The object of this type in which nothing is set, made once.

@@ -5,6 +5,10 @@
 //! gives up (no cache for this body) on whatever could make it read a body otherwise than the decoder does: a name
 //! with an escape on the levels it walks, one of those members twice, a cut string with anything but plain ASCII in it.
 
+use std::ops::Range;
+
+use apimachinery::skim::{Skim, Strings};
+
 /// Stands in the key for what was cut out; no JSON text holds it, and a body that does is not cut.
 const MARK: u8 = 0;
 /// What the name of a token volume begins with, and how many characters are drawn after it.
@@ -27,188 +31,67 @@ pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<
     if body.contains(&MARK) || path.as_bytes().contains(&MARK) {
         return None;
     }
-    let mut walk = Walk { body, at: 0, cuts: Vec::with_capacity(8), uid: None, token_volume, drawn: None };
-    walk.members(&[b"request"], |walk, _| {
-        walk.members(&[b"uid", b"object"], |walk, member| match member {
+    let text = std::str::from_utf8(body).ok()?;
+    let mut skim = Skim::with(text, Cuts { places: Vec::with_capacity(8), token_volume, drawn: None });
+    let mut uid = None;
+    skim.members(&["request"], |skim, _| {
+        skim.members(&["uid", "object"], |skim, member| match member {
             0 => {
-                walk.uid = Some(walk.cut_string()?);
+                uid = Some(cut_string(skim)?);
                 Some(())
             }
-            _ => walk.members(&[b"metadata"], |walk, _| {
-                walk.members(&[b"managedFields"], |walk, _| {
-                    walk.items(|walk| walk.members(&[b"time"], |walk, _| walk.cut_string().map(drop)))
+            _ => skim.members(&["metadata"], |skim, _| {
+                skim.members(&["managedFields"], |skim, _| {
+                    skim.items(|skim| skim.members(&["time"], |skim, _| cut_string(skim).map(drop)))
                 })
             }),
         })
     })?;
-    let (uid, drawn) = (walk.uid?, walk.drawn);
+    let Cuts { places, drawn, .. } = skim.strings;
     let mut key = Vec::with_capacity(path.len() + body.len() + 1);
     key.extend_from_slice(path.as_bytes());
     key.push(MARK);
     let mut from = 0;
-    for (start, end) in walk.cuts {
-        key.extend_from_slice(body.get(from..start)?);
+    for place in places {
+        key.extend_from_slice(body.get(from..place.start)?);
         key.push(MARK);
-        from = end;
+        from = place.end;
     }
     key.extend_from_slice(body.get(from..)?);
-    Some(Cut { key, uid, drawn })
+    Some(Cut { key, uid: uid?, drawn })
 }
 
-struct Walk<'a> {
-    body: &'a [u8],
-    at: usize,
-    /// Start and end of each cut, in order.
-    cuts: Vec<(usize, usize)>,
-    uid: Option<&'a str>,
+/// What is cut out, in order.
+struct Cuts<'a> {
+    places: Vec<Range<usize>>,
     token_volume: bool,
     drawn: Option<&'a [u8]>,
 }
 
-impl<'a> Walk<'a> {
-    /// Walks an object: `inside` is called at the value of each of the `wanted` members, the others are skipped. A
-    /// value that is no object is skipped whole.
-    fn members(&mut self, wanted: &[&[u8]], mut inside: impl FnMut(&mut Self, usize) -> Option<()>) -> Option<()> {
-        self.blanks();
-        if self.peek()? != b'{' {
-            return self.skip();
-        }
-        self.at += 1;
-        let mut seen = 0_u8;
-        loop {
-            self.blanks();
-            match self.peek()? {
-                b'}' => {
-                    self.at += 1;
-                    return Some(());
-                }
-                b',' => self.at += 1,
-                b'"' => {
-                    let name = self.string()?;
-                    if name.contains(&b'\\') {
-                        return None;
-                    }
-                    self.blanks();
-                    if self.peek()? != b':' {
-                        return None;
-                    }
-                    self.at += 1;
-                    self.blanks();
-                    match wanted.iter().position(|w| *w == name) {
-                        Some(member) if seen & (1 << member) == 0 => {
-                            seen |= 1 << member;
-                            inside(self, member)?;
-                        }
-                        Some(_) => return None,
-                        None => self.skip()?,
-                    }
-                }
-                _ => return None,
-            }
-        }
+/// Cuts the content of the string that stands here.
+fn cut_string<'a>(skim: &mut Skim<'a, Cuts<'a>>) -> Option<&'a str> {
+    let (content, place) = skim.string()?;
+    if !content.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\') {
+        return None;
     }
+    skim.strings.places.push(place);
+    Some(content)
+}
 
-    /// Walks an array: `inside` is called at each item. A value that is no array is skipped whole.
-    fn items(&mut self, mut inside: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        if self.peek()? != b'[' {
-            return self.skip();
+impl<'a> Strings<'a> for Cuts<'a> {
+    /// Cuts the end of a string that is the name of the token volume.
+    fn skipped(&mut self, content: &'a str, place: Range<usize>) {
+        if !self.token_volume || !content.as_bytes().starts_with(TOKEN_VOLUME) {
+            return;
         }
-        self.at += 1;
-        loop {
-            self.blanks();
-            match self.peek()? {
-                b']' => {
-                    self.at += 1;
-                    return Some(());
-                }
-                b',' => self.at += 1,
-                _ => inside(self)?,
-            }
-        }
-    }
-
-    /// Cuts the content of the string that stands here.
-    fn cut_string(&mut self) -> Option<&'a str> {
-        let start = self.at + 1;
-        let content = self.string()?;
-        let plain = content.iter().all(|b| (b' '..=b'~').contains(b) && *b != b'\\');
-        let text = plain.then(|| std::str::from_utf8(content).ok())??;
-        self.cuts.push((start, start + content.len()));
-        Some(text)
-    }
-
-    /// Cuts the end of the string just read when it is the name of the token volume.
-    fn cut_drawn(&mut self, content: &'a [u8]) {
-        let Some(drawn) = content.get(TOKEN_VOLUME.len()..).filter(|drawn| drawn.len() == DRAWN) else { return };
+        let Some(drawn) = content.as_bytes().get(TOKEN_VOLUME.len()..).filter(|drawn| drawn.len() == DRAWN) else {
+            return;
+        };
         if !drawn.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
             return;
         }
         if *self.drawn.get_or_insert(drawn) == drawn {
-            // The walk stands behind the closing quote.
-            self.cuts.push((self.at - 1 - DRAWN, self.at - 1));
+            self.places.push(place.end - DRAWN..place.end);
         }
-    }
-
-    /// The content of the string that stands here, escapes and all.
-    fn string(&mut self) -> Option<&'a [u8]> {
-        if self.peek()? != b'"' {
-            return None;
-        }
-        let start = self.at + 1;
-        let mut at = start;
-        loop {
-            // Most strings hold no escape: look for the quote and then back.
-            at += self.body.get(at..)?.iter().position(|b| matches!(b, b'"' | b'\\'))?;
-            if self.body.get(at) == Some(&b'"') {
-                self.at = at + 1;
-                return self.body.get(start..at);
-            }
-            at += 2;
-        }
-    }
-
-    /// Skips one value by its brackets and quotes.
-    fn skip(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    let content = self.string()?;
-                    if content.starts_with(TOKEN_VOLUME) && self.token_volume {
-                        self.cut_drawn(content);
-                    }
-                }
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1)?;
-                    self.at += 1;
-                }
-                b',' if depth == 0 => return None,
-                b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
-                    self.at += 1;
-                    continue;
-                }
-                _ => {
-                    let length = self.body.get(self.at..)?.iter().position(|b| b",:]} \t\r\n\"{[".contains(b))?;
-                    self.at += length.max(1);
-                }
-            }
-            if depth == 0 {
-                return Some(());
-            }
-        }
-    }
-
-    fn blanks(&mut self) {
-        while self.body.get(self.at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')) {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.body.get(self.at).copied()
     }
 }

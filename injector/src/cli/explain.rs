@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use apimachinery::labels::Selector;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{SettingsFlags, input};
 use crate::decide::{Decision, RuleLine};
 use crate::patch::Operation;
+use crate::webhooks::{MatchCondition, Webhook};
 
 /// The flags of `explain`.
 #[derive(Args, Debug)]
@@ -61,21 +61,6 @@ struct Explanation {
     added: BTreeMap<String, Vec<String>>,
     warnings: Vec<String>,
 }
-
-/// A match condition of a webhook. It is CEL over the request, of which a file holds only the object: the user, the
-/// operation and what an authorizer would say are not known here, so none is evaluated.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MatchCondition {
-    webhook: String,
-    name: String,
-    expression: String,
-    /// Always [`NOT_EVALUATED`].
-    outcome: &'static str,
-}
-
-/// What there is to say about a match condition.
-const NOT_EVALUATED: &str = "not evaluated offline";
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -140,92 +125,15 @@ impl Explain {
     }
 }
 
-/// One entry of a webhook configuration, as far as it tells pods apart.
-struct Webhook {
-    name: String,
-    matches_pods: bool,
-    namespace: Result<Selector, String>,
-    object: Result<Selector, String>,
-    conditions: Vec<MatchCondition>,
-}
-
+/// The webhooks of the MutatingWebhookConfigurations in a file.
 fn webhooks(path: &std::path::Path) -> anyhow::Result<Vec<Webhook>> {
     let mut webhooks = Vec::new();
     for document in input::documents(path)? {
         let objects = document.value["items"].as_array().cloned().unwrap_or_else(|| vec![document.value.clone()]);
-        for object in objects.iter().filter(|o| o["kind"] == "MutatingWebhookConfiguration") {
-            for entry in object["webhooks"].as_array().into_iter().flatten() {
-                let selector = |key: &str| match &entry[key] {
-                    Value::Null => Ok(Selector::everything()),
-                    value => Selector::from_label_selector(value).map_err(|e| e.to_string()),
-                };
-                let configuration = object["metadata"]["name"].as_str().unwrap_or_default();
-                let name = format!("{configuration}/{}", entry["name"].as_str().unwrap_or_default());
-                webhooks.push(Webhook {
-                    conditions: match_conditions(&name, entry),
-                    name,
-                    matches_pods: entry["rules"].as_array().into_iter().flatten().any(creates_pods),
-                    namespace: selector("namespaceSelector"),
-                    object: selector("objectSelector"),
-                });
-            }
-        }
+        webhooks.extend(objects.iter().flat_map(Webhook::all_of));
     }
     anyhow::ensure!(!webhooks.is_empty(), "{}: there is no MutatingWebhookConfiguration in it", path.display());
     Ok(webhooks)
-}
-
-fn match_conditions(webhook: &str, entry: &Value) -> Vec<MatchCondition> {
-    let text = |condition: &Value, key: &str| condition[key].as_str().unwrap_or_default().trim().to_owned();
-    let conditions = entry["matchConditions"].as_array().into_iter().flatten();
-    conditions
-        .map(|condition| MatchCondition {
-            webhook: webhook.to_owned(),
-            name: text(condition, "name"),
-            expression: text(condition, "expression"),
-            outcome: NOT_EVALUATED,
-        })
-        .collect()
-}
-
-/// Whether a rule covers the creation of a v1 Pod.
-fn creates_pods(rule: &Value) -> bool {
-    let has = |key: &str, wanted: &[&str]| {
-        rule[key].as_array().into_iter().flatten().filter_map(Value::as_str).any(|v| wanted.contains(&v))
-    };
-    has("operations", &["CREATE", "*"])
-        && has("apiGroups", &["", "*"])
-        && has("apiVersions", &["v1", "*"])
-        && has("resources", &["pods", "*", "*/*"])
-        && rule["scope"].as_str().is_none_or(|scope| matches!(scope, "*" | "Namespaced"))
-}
-
-impl Webhook {
-    /// `decided`: the apiserver would call it.
-    fn judge(&self, namespace: &Map<String, Value>, pod: &Value) -> RuleLine {
-        let empty = Map::new();
-        let labels = pod["metadata"]["labels"].as_object().unwrap_or(&empty);
-        let mismatch = |what: &str, selector: &Result<Selector, String>, labels: &Map<String, Value>| match selector {
-            Ok(selector) if selector.matches(labels) => None,
-            Ok(selector) => {
-                let why = selector.first_mismatch(|key| labels.get(key).and_then(Value::as_str)).unwrap_or_default();
-                Some(format!("not called: {what} does not match: {why}"))
-            }
-            Err(error) => Some(format!("not called: {what} is invalid: {error}")),
-        };
-        let (found, decided) = if !self.matches_pods {
-            ("not called: its rules do not cover the creation of pods".to_owned(), false)
-        } else if let Some(found) = mismatch("namespaceSelector", &self.namespace, namespace)
-            .or_else(|| mismatch("objectSelector", &self.object, labels))
-        {
-            (found, false)
-        } else if !self.conditions.is_empty() {
-            ("called: both selectors match; unless a match condition below is false".to_owned(), true)
-        } else {
-            ("called: both selectors match".to_owned(), true)
-        };
-        RuleLine { rule: format!("webhook {}", self.name), found, decided }
-    }
 }
 
 /// The names that the patch adds, by list.

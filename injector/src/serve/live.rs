@@ -206,7 +206,7 @@ pub(crate) struct LiveCertificate {
 impl LiveCertificate {
     pub(crate) fn start(source: Tls, metrics: &Metrics, now: Timestamp) -> Result<Self, LoadError> {
         let identity = read_identity(&source, now)?;
-        metrics.certificate_until(identity.validity.not_after);
+        metrics.certificate_until(identity.not_after());
         Ok(Self { source, current: tls::Current::new(identity) })
     }
 
@@ -222,7 +222,7 @@ impl LiveCertificate {
             if self.current.shows(&identity) {
                 return Reload::Unchanged;
             }
-            metrics.certificate_until(identity.validity.not_after);
+            metrics.certificate_until(identity.not_after());
             self.current.replace(identity);
             Reload::Replaced
         });
@@ -231,7 +231,7 @@ impl LiveCertificate {
     }
 
     pub(crate) fn valid(&self, now: Timestamp) -> bool {
-        seconds(now) <= self.current.validity().not_after
+        seconds(now) <= self.current.not_after()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use admission::certificate::Certificate;
 use apimachinery::clock::Timestamp;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -11,8 +12,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-
-use super::validity::Validity;
 
 /// Where the server's certificate comes from.
 #[derive(Clone)]
@@ -93,12 +92,13 @@ pub enum TlsError {
 /// A certificate with its key, ready for handshakes.
 pub(crate) struct Identity {
     key: Arc<CertifiedKey>,
-    pub(crate) validity: Validity,
+    /// The server's own certificate.
+    certificate: Certificate,
 }
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").field("validity", &self.validity).finish_non_exhaustive()
+        f.debug_struct("Identity").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -119,7 +119,7 @@ impl Identity {
             .collect::<Result<_, _>>()
             .map_err(|error| bad_certificate(format!("not valid PEM ({error})")))?;
         let first = chain.first().ok_or_else(|| bad_certificate("no certificate in it".to_owned()))?;
-        let validity = Validity::of(first).ok_or_else(|| bad_certificate("not an X.509 certificate".to_owned()))?;
+        let seen = Certificate::parse(first).ok_or_else(|| bad_certificate("not an X.509 certificate".to_owned()))?;
 
         // The parser's own message may quote the text, which must not be shown.
         let private = PrivateKeyDer::from_pem_slice(key.text).map_err(|_| bad_key("no private key in it"))?;
@@ -131,16 +131,18 @@ impl Identity {
             _ => bad_key("not a usable private key"),
         })?;
 
-        if seconds(now) > validity.not_after {
-            return Err(TlsError::Expired {
-                certificate: certificate.name.to_owned(),
-                until: text(validity.not_after),
-            });
+        if seconds(now) > seen.not_after {
+            return Err(TlsError::Expired { certificate: certificate.name.to_owned(), until: text(seen.not_after) });
         }
-        if seconds(now) < validity.not_before {
-            return Err(TlsError::NotYet { certificate: certificate.name.to_owned(), from: text(validity.not_before) });
+        if seconds(now) < seen.not_before {
+            return Err(TlsError::NotYet { certificate: certificate.name.to_owned(), from: text(seen.not_before) });
         }
-        Ok(Self { key: Arc::new(key), validity })
+        Ok(Self { key: Arc::new(key), certificate: seen })
+    }
+
+    /// Until when it is valid, in seconds since 1970.
+    pub(crate) fn not_after(&self) -> i64 {
+        self.certificate.not_after
     }
 }
 
@@ -175,8 +177,9 @@ impl Current {
         self.0.load().key.cert == identity.key.cert
     }
 
-    pub(crate) fn validity(&self) -> Validity {
-        self.0.load().validity
+    /// Until when the certificate in use is valid, in seconds since 1970.
+    pub(crate) fn not_after(&self) -> i64 {
+        self.0.load().not_after()
     }
 
     /// TLS 1.2 and 1.3, HTTP/2 preferred over HTTP/1.1, no client certificate asked for (as Istio's injector).

@@ -49,7 +49,7 @@ impl Upstream {
         let authority = uri.authority().cloned().ok_or_else(|| bad("has no host"))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|error| bad(&error.to_string()))?;
-        let mut tls = https::client_config(trust)?;
+        let mut tls = https::client_config(trust, None)?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let connector = Connector { host, port: authority.port_u16().unwrap_or(443), name, tls: Arc::new(tls) };
         let client = Client::builder(TokioExecutor::new())

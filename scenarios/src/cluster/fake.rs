@@ -96,7 +96,7 @@ impl Api for Fake {
 }
 
 /// `299 - "text"`: the text.
-fn warning(header: &HeaderValue) -> Option<String> {
+pub(super) fn warning(header: &HeaderValue) -> Option<String> {
     let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
     let quoted = text.strip_prefix("299 - \"")?.strip_suffix('"')?;
     Some(quoted.replace("\\\"", "\"").replace("\\\\", "\\"))

@@ -11,17 +11,16 @@
 
 mod meta;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use admission::capture::Record;
 use admission::review::Received;
+use apimachinery::skim::Skim;
 use fake_apiserver::admission::Outcome;
 use http::Method;
-use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -154,7 +153,7 @@ impl Shared {
             )));
         };
         let raw = object.ok_or_else(|| failed("the review holds no object".to_owned()))?;
-        let sent = Sent::of(raw).map_err(|error| failed(format!("the object: {error}")))?;
+        let sent = Sent::of(raw.get());
         let user = request.user().map_err(|error| failed(format!("userInfo: {error}")))?;
         self.prepare(request, &sent.needs).await.map_err(|error| failed(error.to_string()))?;
         let mut ask = Ask::new(Method::POST, path(request)).only_refusals();
@@ -223,8 +222,7 @@ struct Sent {
 }
 
 /// What a pod's `spec` names, and admission looks up.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default, PartialEq)]
 struct Needs {
     service_account_name: Option<String>,
     priority_class_name: Option<String>,
@@ -234,17 +232,56 @@ struct Needs {
 }
 
 impl Sent {
-    /// The object without its managedFields, which the apiserver writes itself; all else byte for byte.
-    fn of(raw: &RawValue) -> Result<Self, serde_json::Error> {
-        let mut object: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
-        let metadata = object.get("metadata").copied().map_or("null", RawValue::get);
-        let mut metadata: BTreeMap<String, &RawValue> = serde_json::from_str(metadata)?;
-        metadata.remove("managedFields");
-        let metadata = to_raw_value(&metadata)?;
-        // A spec of another shape is another kind's.
-        let needs = object.get("spec").and_then(|spec| serde_json::from_str(spec.get()).ok()).unwrap_or_default();
-        object.insert("metadata".to_owned(), &metadata);
-        Ok(Self { body: serde_json::to_vec(&object)?, needs })
+    /// The object without its managedFields, which the apiserver writes itself; all else byte for byte. A text that cannot be
+    /// looked through goes as it is: the apiserver will say what is wrong with it.
+    fn of(object: &str) -> Self {
+        let mut needs = Needs::default();
+        let mut cut = None;
+        let walked = Skim::new(object).members(&["metadata", "spec"], |skim, member| match member {
+            0 => {
+                let mut before = skim.at() + 1;
+                skim.each_member(|skim, name| {
+                    skim.skip()?;
+                    if name == "managedFields" {
+                        cut = Some(before..skim.at());
+                    }
+                    before = skim.at();
+                    Some(())
+                })
+            }
+            _ => needs.read(skim),
+        });
+        let text = object.as_bytes();
+        let body = match (walked, cut) {
+            (Some(()), Some(cut)) => {
+                let (head, tail) = (text.get(..cut.start).unwrap_or_default(), text.get(cut.end..).unwrap_or_default());
+                // The first member leaves the comma behind it.
+                let comma = head.trim_ascii_end().ends_with(b"{");
+                [head, tail.trim_ascii_start().strip_prefix(b",").filter(|_| comma).unwrap_or(tail)].concat()
+            }
+            _ => text.to_vec(),
+        };
+        Self { body, needs }
+    }
+}
+
+impl Needs {
+    /// Reads a spec; what is of another shape is another kind's.
+    fn read(&mut self, spec: &mut Skim<'_>) -> Option<()> {
+        const NAMES: [&str; 5] =
+            ["serviceAccountName", "priorityClassName", "priority", "runtimeClassName", "overhead"];
+        spec.members(&NAMES, |skim, member| {
+            let value: Value = serde_json::from_str(skim.value()?).unwrap_or_default();
+            let text = value.as_str().map(str::to_owned);
+            match member {
+                0 => self.service_account_name = text,
+                1 => self.priority_class_name = text,
+                2 => self.priority = value.as_i64(),
+                3 => self.runtime_class_name = text,
+                _ => self.overhead = value,
+            }
+            Some(())
+        })
     }
 }
 
@@ -323,4 +360,40 @@ fn judge(answer: &Answer) -> Verdict {
         }
     }
     Verdict::Skipped(skipped.unwrap_or_else(|| "no webhook is configured".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_managed_fields_are_taken_out() {
+        for (object, sent) in [
+            (r#"{"metadata": {"a": 1, "managedFields": [{"x": "}"}], "b": 2}}"#, r#"{"metadata": {"a": 1, "b": 2}}"#),
+            (r#"{"metadata": { "managedFields" : [] , "b": 2}}"#, r#"{"metadata": { "b": 2}}"#),
+            (r#"{"metadata":{"managedFields":[]}}"#, r#"{"metadata":{}}"#),
+            (r#"{"metadata":{"a":1,"managedFields":[]},"spec":{}}"#, r#"{"metadata":{"a":1},"spec":{}}"#),
+            (r#"{"spec": {"managedFields": []}}"#, r#"{"spec": {"managedFields": []}}"#),
+            (r#"{"metadata": null}"#, r#"{"metadata": null}"#),
+            (r#"{"metadata": {"managedFields": []"#, r#"{"metadata": {"managedFields": []"#),
+        ] {
+            let body = Sent::of(object).body;
+            let (read, wanted) = (serde_json::from_slice::<Value>(&body), serde_json::from_str::<Value>(sent));
+            assert_eq!(read.ok(), wanted.ok(), "{}", String::from_utf8_lossy(&body));
+        }
+    }
+
+    #[test]
+    fn what_a_pod_needs_is_read() {
+        let object = json!({"metadata": {}, "spec": {"serviceAccountName": "a\"b", "priority": 7, "overhead": {"cpu": "1"},
+            "containers": [{"serviceAccountName": "no"}], "priorityClassName": null, "runtimeClassName": {}}});
+        let needs = Sent::of(&object.to_string()).needs;
+        let wanted = Needs {
+            service_account_name: Some("a\"b".to_owned()),
+            priority: Some(7),
+            overhead: json!({"cpu": "1"}),
+            ..Needs::default()
+        };
+        assert_eq!(needs, wanted);
+    }
 }

@@ -33,7 +33,11 @@ impl Worker for DirectWorker {
             // Not a review: the webhook still gets it, it is what was captured; only the report cannot say whose it was.
             let asked = Asked::of(record);
             let heard = self.0.ask(record, None).await;
-            let (verdict, _) = judge(asked.as_ref(), &heard);
+            let verdict = match judge(asked.as_ref(), &heard).0 {
+                // What is torn further on was taken for a review.
+                Verdict::Failed(_) if asked.is_some() && record.review().is_err() => judge(None, &heard).0,
+                verdict => verdict,
+            };
             (asked.map_or_else(Subject::unknown, |asked| asked.subject), verdict)
         })
     }

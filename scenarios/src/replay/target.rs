@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use admission::capture::Record;
 use admission::review::Received;
-use serde::Deserialize;
+use apimachinery::skim::Skim;
 
 use super::Traced;
 
@@ -54,27 +54,9 @@ impl Subject {
     /// Reads it from a review's object; what cannot be read is `-`.
     #[must_use]
     pub fn of(request: &Received<'_>) -> Self {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Object {
-            metadata: Metadata,
-        }
-        #[derive(Deserialize, Default)]
-        #[serde(default, rename_all = "camelCase")]
-        struct Metadata {
-            owner_references: Option<Vec<Owner>>,
-        }
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Owner {
-            kind: String,
-            controller: Option<bool>,
-        }
         let object = request.object.or(request.old_object);
-        let object: Object = object.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let owners = object.metadata.owner_references.unwrap_or_default();
-        let owner = owners.iter().find(|owner| owner.controller == Some(true)).or(owners.first());
-        Self::new(&request.namespace, owner.map_or("", |owner| &owner.kind))
+        let owner = object.and_then(|raw| owner_kind(&mut Skim::new(raw.get())));
+        Self::new(&request.namespace, owner.unwrap_or_default())
     }
 
     pub(crate) fn new(namespace: &str, owner: &str) -> Self {
@@ -86,6 +68,31 @@ impl Subject {
     pub fn unknown() -> Self {
         Self { namespace: "-".to_owned(), owner: "-".to_owned() }
     }
+}
+
+/// The kind of the controlling owner of the object that stands here, or of the first owner; empty if there is none.
+pub(super) fn owner_kind<'a>(object: &mut Skim<'a>) -> Option<&'a str> {
+    let (mut first, mut controlling) = (None, None);
+    object.members(&["metadata"], |skim, _| {
+        skim.members(&["ownerReferences"], |skim, _| {
+            skim.items(|skim| {
+                let (mut kind, mut controls) = ("", false);
+                skim.members(&["kind", "controller"], |skim, member| {
+                    match member {
+                        0 => kind = skim.plain()?,
+                        _ => controls = skim.value()? == "true",
+                    }
+                    Some(())
+                })?;
+                first.get_or_insert(kind);
+                if controls {
+                    controlling.get_or_insert(kind);
+                }
+                Some(())
+            })
+        })
+    })?;
+    Some(controlling.or(first).unwrap_or_default())
 }
 
 fn or_dash(text: &str) -> String {

@@ -1,16 +1,15 @@
 //! A webhook asked straight, without an apiserver, and what its answer means.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use admission::capture::Record;
 use admission::review::{Reply, ReplyBody, Version};
+use apimachinery::skim::Skim;
 use bytes::Bytes;
 use injector::Injector;
-use serde::Deserialize;
 
-use super::target::{Subject, Verdict};
+use super::target::{Subject, Verdict, owner_kind};
 use crate::https::{Connection, Endpoint};
 
 /// A webhook that can be asked straight.
@@ -118,54 +117,29 @@ impl Asked {
         })
     }
 
-    /// One pass over the body, for the shape that nearly every review has.
+    /// One look through the body, for the shape that nearly every review has.
     fn glance(body: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-        #[derive(Deserialize)]
-        struct Review<'a> {
-            #[serde(borrow)]
-            kind: Text<'a>,
-            #[serde(borrow, rename = "apiVersion")]
-            api_version: Text<'a>,
-            #[serde(borrow)]
-            request: Request<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Request<'a> {
-            #[serde(borrow)]
-            uid: Text<'a>,
-            #[serde(borrow)]
-            namespace: Option<Text<'a>>,
-            #[serde(borrow)]
-            object: Object<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Object<'a> {
-            #[serde(borrow)]
-            metadata: Metadata<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Metadata<'a> {
-            #[serde(borrow, rename = "ownerReferences")]
-            owners: Option<Vec<Owner<'a>>>,
-        }
-        #[derive(Deserialize)]
-        struct Owner<'a> {
-            #[serde(borrow)]
-            kind: Text<'a>,
-            controller: Option<bool>,
-        }
-        let review: Review<'_> = serde_json::from_str(body).ok()?;
-        if review.kind.0 != "AdmissionReview" {
+        let (mut kind, mut version, mut uid, mut namespace, mut owner) = ("", "", None, "", "");
+        Skim::new(body).members(&["kind", "apiVersion", "request"], |skim, member| {
+            match member {
+                0 => kind = skim.plain()?,
+                1 => version = skim.plain()?,
+                _ => skim.members(&["uid", "namespace", "object"], |skim, member| {
+                    match member {
+                        0 => uid = Some(skim.plain()?),
+                        1 => namespace = skim.plain()?,
+                        _ => owner = owner_kind(skim)?,
+                    }
+                    Some(())
+                })?,
+            }
+            Some(())
+        })?;
+        if kind != "AdmissionReview" {
             return None;
         }
-        let version = Version::from_api_version(&review.api_version.0)?;
-        let owners = review.request.object.metadata.owners.unwrap_or_default();
-        let owner = owners.iter().find(|owner| owner.controller == Some(true)).or(owners.first());
-        let namespace = review.request.namespace.as_ref().map_or("", |text| &text.0);
-        let subject = Subject::new(namespace, owner.map_or("", |owner| &owner.kind.0));
-        Some(Self { version, uid: review.request.uid.0.into_owned(), subject })
+        let version = Version::from_api_version(version)?;
+        Some(Self { version, uid: uid?.to_owned(), subject: Subject::new(namespace, owner) })
     }
 }
 

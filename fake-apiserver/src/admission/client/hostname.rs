@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::x509::Certificate;
+use admission::certificate::Certificate;
 
 /// Checks the host of the URL, or the service's name, against the certificate.
 ///

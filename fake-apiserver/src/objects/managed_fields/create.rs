@@ -80,7 +80,7 @@ impl Walk<'_> {
             let mut owned = self.value(shape, zero, new, below);
             // `metadata` itself is nobody's either; what is below it may be somebody's.
             owned.itself &= !metadata;
-            owned.put(format!("f:{name}"), &mut out);
+            owned.put(["f:", name].concat(), &mut out);
         }
         out
     }

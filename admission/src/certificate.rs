@@ -1,28 +1,34 @@
-//! The few fields of a certificate that Go's verification looks at and webpki does not hand out.
+//! The few fields of an X.509 certificate (RFC 5280) that the two ends of a webhook call look at: until when it is valid, for
+//! which names, and for what use. webpki does not hand them out.
 
 use std::net::IpAddr;
 
-/// A certificate as far as host names and error texts need it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Certificate {
-    /// Seconds since 1970.
-    pub(crate) not_before: i64,
-    /// Seconds since 1970.
-    pub(crate) not_after: i64,
-    pub(crate) common_name: String,
-    pub(crate) has_san: bool,
-    pub(crate) dns_names: Vec<String>,
-    pub(crate) ip_addresses: Vec<IpAddr>,
+/// A certificate as far as host names, dates and error texts need it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// When it begins to be valid, in seconds since 1970 (UTC).
+    pub not_before: i64,
+    /// Until when it is valid, in seconds since 1970 (UTC).
+    pub not_after: i64,
+    /// The last commonName of the subject; empty if there is none.
+    pub common_name: String,
+    /// Whether the extension subjectAltName is there.
+    pub has_san: bool,
+    /// Its DNS names.
+    pub dns_names: Vec<String>,
+    /// Its IP addresses.
+    pub ip_addresses: Vec<IpAddr>,
     /// Object identifiers of extendedKeyUsage, as DER contents; none when the extension is absent.
-    pub(crate) extended_key_usage: Option<Vec<Vec<u8>>>,
+    pub extended_key_usage: Option<Vec<Vec<u8>>>,
 }
 
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0];
 
 impl Certificate {
-    /// Reads a DER certificate; none when it is malformed.
-    pub(crate) fn parse(der: &[u8]) -> Option<Self> {
+    /// Reads a certificate in DER; `None` when it is malformed.
+    #[must_use]
+    pub fn parse(der: &[u8]) -> Option<Self> {
         let mut certificate = Self::default();
         let mut body = Der(Der(der).expect(0x30)?);
         let mut tbs = Der(body.expect(0x30)?);
@@ -47,7 +53,8 @@ impl Certificate {
     }
 
     /// Whether the certificate may stand for a server.
-    pub(crate) fn serves(&self) -> bool {
+    #[must_use]
+    pub fn serves(&self) -> bool {
         self.extended_key_usage
             .as_ref()
             .is_none_or(|usages| usages.iter().any(|usage| usage == SERVER_AUTH || usage == ANY_USAGE))
@@ -98,23 +105,38 @@ fn common_name(subject: &[u8]) -> Option<String> {
     found
 }
 
-/// UTCTime or GeneralizedTime as seconds since 1970.
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// A UTCTime (`YYMMDDHHMMSSZ`, years 1950 to 2049) or a GeneralizedTime (`YYYYMMDDHHMMSSZ`).
 fn time((tag, text): (u8, &[u8])) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    let full = match tag {
-        0x17 => {
-            let year: u8 = text.get(..2)?.parse().ok()?;
-            format!("{}{text}", if year < 50 { "20" } else { "19" })
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (year, text) = match (tag, text.len()) {
+        (UTC_TIME, 12) => {
+            let year: i64 = text.get(..2)?.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, text.get(2..)?)
         }
-        0x18 => text.to_owned(),
+        (GENERALIZED_TIME, 14) => (text.get(..4)?.parse().ok()?, text.get(4..)?),
         _ => return None,
     };
-    let number = |from: usize, to: usize| -> Option<i8> { full.get(from..to)?.parse().ok() };
-    let year: i16 = full.get(..4)?.parse().ok()?;
-    let seconds = if full.len() > 12 { number(12, 14)? } else { 0 };
-    let date =
-        jiff::civil::DateTime::new(year, number(4, 6)?, number(6, 8)?, number(8, 10)?, number(10, 12)?, seconds, 0);
-    Some(jiff::tz::Offset::UTC.to_timestamp(date.ok()?).ok()?.as_second())
+    let pair = |at: usize| text.get(at..at + 2)?.parse::<i64>().ok();
+    let (month, day, hour, minute, second) = (pair(0)?, pair(2)?, pair(4)?, pair(6)?, pair(8)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March, so that the leap day
+/// comes last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// A run of DER elements.
@@ -150,5 +172,46 @@ impl<'a> Der<'a> {
     /// The next element if it has this tag.
     fn optional(&mut self, wanted: u8) -> Option<&'a [u8]> {
         if self.0.first() == Some(&wanted) { self.next().map(|(_, contents)| contents) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_a_generated_certificate_are_read() {
+        for (from, until) in [((1999, 12, 31), (2049, 12, 31)), ((2024, 2, 29), (2050, 1, 1))] {
+            let mut parameters = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+            parameters.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+            parameters.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate = parameters.self_signed(&key).unwrap();
+            let seen = Certificate::parse(certificate.der()).unwrap();
+            assert_eq!(seen.not_before, parameters.not_before.unix_timestamp());
+            assert_eq!(seen.not_after, parameters.not_after.unix_timestamp());
+        }
+    }
+
+    #[test]
+    fn no_prefix_of_a_certificate_and_no_flipped_byte_ends_in_a_panic() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let der = certificate.der().to_vec();
+        for end in 0..der.len().min(200) {
+            let _ = Certificate::parse(&der[..end]);
+            let mut flipped = der.clone();
+            flipped[end] ^= 0xff;
+            let _ = Certificate::parse(&flipped);
+        }
+        assert_eq!(Certificate::parse(&der[..40]), None);
+        assert_eq!(Certificate::parse(b""), None);
+    }
+
+    #[test]
+    fn days_count_from_1970() {
+        assert_eq!(days(1970, 1, 1), 0);
+        assert_eq!(days(2000, 3, 1), 11_017);
+        assert_eq!(days(1969, 12, 31), -1);
     }
 }

@@ -1,0 +1,372 @@
+//! A JSON text looked through for a few members, without reading the rest of it.
+//!
+//! A [`Skim`] follows structure only: it finds where values begin and end by their brackets and quotes. It does not check
+//! the text: whoever needs to know that it is JSON has to have it read. Where a text could be understood otherwise than a
+//! reader would (an escape in a name on the levels that are looked at, a wanted member that comes twice), it gives up with
+//! `None`, and so it does at the end of a text that is torn.
+//!
+//! ```
+//! use apimachinery::skim::Skim;
+//!
+//! let text = r#"{"kind": "Pod", "metadata": {"labels": {"name": "x"}, "name": "web"}}"#;
+//! let mut name = None;
+//! Skim::new(text).members(&["metadata"], |skim, _| {
+//!     skim.members(&["name"], |skim, _| {
+//!         name = Some(skim.plain()?);
+//!         Some(())
+//!     })
+//! });
+//! assert_eq!(name, Some("web"));
+//! ```
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+/// Told of each string value that is skipped: its content, escapes and all, and where that stands in the text.
+pub trait Strings<'a> {
+    /// A string was skipped.
+    fn skipped(&mut self, content: &'a str, at: Range<usize>);
+}
+
+/// Nobody wants to know.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unheard;
+
+impl Strings<'_> for Unheard {
+    fn skipped(&mut self, _: &str, _: Range<usize>) {}
+}
+
+/// A place in a text.
+#[derive(Debug)]
+pub struct Skim<'a, S = Unheard> {
+    text: &'a str,
+    at: usize,
+    /// What is told of skipped strings.
+    pub strings: S,
+}
+
+impl<'a> Skim<'a> {
+    /// At the beginning of a text.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self { text, at: 0, strings: Unheard }
+    }
+}
+
+impl<'a, S: Strings<'a>> Skim<'a, S> {
+    /// At the beginning of a text, with somebody who is told of skipped strings.
+    pub const fn with(text: &'a str, strings: S) -> Self {
+        Self { text, at: 0, strings }
+    }
+
+    /// Where it stands, in bytes.
+    #[must_use]
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Walks an object: `inside` is called at the value of each of the wanted members, with the member's index, and has to
+    /// pass over that value; other members are skipped. A value that is no object is skipped whole. At most 16 names.
+    pub fn members(&mut self, wanted: &[&str], mut inside: impl FnMut(&mut Self, usize) -> Option<()>) -> Option<()> {
+        let mut seen = 0_u16;
+        self.each_member(|skim, name| match wanted.iter().position(|wanted| *wanted == name) {
+            Some(member) if seen & (1 << member) == 0 => {
+                seen |= 1 << member;
+                inside(skim, member)
+            }
+            Some(_) => None,
+            None => skim.skip(),
+        })
+    }
+
+    /// Walks an object: `inside` is called at each value with the member's name, and has to pass over that value. A value
+    /// that is no object is skipped whole.
+    pub fn each_member(&mut self, mut inside: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        self.blanks();
+        if self.peek()? != b'{' {
+            return self.skip();
+        }
+        self.at += 1;
+        loop {
+            self.blanks();
+            match self.peek()? {
+                b'}' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b',' => self.at += 1,
+                b'"' => {
+                    let name = self.plain()?;
+                    self.blanks();
+                    if self.peek()? != b':' {
+                        return None;
+                    }
+                    self.at += 1;
+                    self.blanks();
+                    inside(self, name)?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Walks an array: `inside` is called at each item and has to pass over it. A value that is no array is skipped whole.
+    pub fn items(&mut self, mut inside: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.blanks();
+        if self.peek()? != b'[' {
+            return self.skip();
+        }
+        self.at += 1;
+        loop {
+            self.blanks();
+            match self.peek()? {
+                b']' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b',' => self.at += 1,
+                _ => inside(self)?,
+            }
+        }
+    }
+
+    /// The content of the string that stands here, escapes and all, and its place; `None` if there is none.
+    pub fn string(&mut self) -> Option<(&'a str, Range<usize>)> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let mut at = start;
+        loop {
+            at += memchr2(b'"', b'\\', self.text.as_bytes().get(at..)?)?;
+            if self.text.as_bytes().get(at) == Some(&b'"') {
+                self.at = at + 1;
+                return Some((self.text.get(start..at)?, start..at));
+            }
+            at += 2;
+        }
+    }
+
+    /// The string that stands here, if it holds no escape.
+    pub fn plain(&mut self) -> Option<&'a str> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = start + memchr2(b'"', b'\\', self.text.as_bytes().get(start..)?)?;
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
+    /// Passes over the value that stands here; its text.
+    pub fn value(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.skip()?;
+        self.text.get(start..self.at)
+    }
+
+    /// Passes over the value that stands here.
+    pub fn skip(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    let (content, at) = self.string()?;
+                    self.strings.skipped(content, at);
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                b',' if depth == 0 => return None,
+                b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
+                    self.at += 1;
+                    continue;
+                }
+                _ => {
+                    let rest = self.text.as_bytes().get(self.at..)?;
+                    // A number at the end of the text is whole; within an object or array something has to follow.
+                    let length = rest.iter().position(|b| b",:]} \t\r\n\"{[".contains(b)).unwrap_or(rest.len());
+                    self.at += length.max(1);
+                }
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    fn blanks(&mut self) {
+        while self.peek().is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// The text that the content of a JSON string stands for; `None` if it is not well formed.
+#[must_use]
+pub fn unescape(content: &str) -> Option<String> {
+    let bytes = content.as_bytes();
+    // Without a branch per byte, so that it is asked of many at a time.
+    if bytes.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+        return None;
+    }
+    let mut out = String::with_capacity(content.len());
+    let mut rest = content;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(rest.get(..at)?);
+        let escape = *rest.as_bytes().get(at + 1)?;
+        rest = rest.get(at + 2..)?;
+        out.push(match escape {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let mut unit = hex(rest)?;
+                rest = rest.get(4..)?;
+                if (0xd800..0xdc00).contains(&unit) {
+                    let low = hex(rest.strip_prefix("\\u")?).filter(|low| (0xdc00..0xe000).contains(low))?;
+                    rest = rest.get(6..)?;
+                    unit = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                }
+                char::from_u32(unit)?
+            }
+            _ => return None,
+        });
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+fn hex(text: &str) -> Option<u32> {
+    let digits = text.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
+        fn below<'a>(skim: &mut Skim<'a>, path: &[&str], found: &mut Option<&'a str>) -> Option<()> {
+            match path.split_first() {
+                None => {
+                    *found = Some(skim.value()?);
+                    Some(())
+                }
+                Some((name, path)) => skim.members(&[name], |skim, _| below(skim, path, found)),
+            }
+        }
+        let mut found = None;
+        below(&mut Skim::new(text), path, &mut found)?;
+        found
+    }
+
+    #[test]
+    fn members_are_found_where_they_are() {
+        let text = r#" { "a" : [ {"b": 1}, "}]" ] , "c": {"a": -1.5e3, "d": "\"\\"}, "e": null} "#;
+        assert_eq!(find(text, &["a"]), Some(r#"[ {"b": 1}, "}]" ]"#));
+        assert_eq!(find(text, &["c", "a"]), Some("-1.5e3"));
+        assert_eq!(find(text, &["c", "d"]), Some(r#""\"\\""#));
+        assert_eq!(find(text, &["e"]), Some("null"));
+        assert_eq!(find(text, &["e", "f"]), None);
+        let mut items = Vec::new();
+        Skim::new("[1, [2], {}]").items(|skim| {
+            items.push(skim.value()?);
+            Some(())
+        });
+        assert_eq!(items, ["1", "[2]", "{}"]);
+    }
+
+    #[test]
+    fn what_can_be_understood_in_two_ways_is_left() {
+        for text in
+            [r#"{"a": 1, "a": 2}"#, r#"{"a": 1"#, r#"{"a": "x}"#, r#"{"\u0061": 1, "a": 2}"#, "{,", "", "{\"a\" 1}"]
+        {
+            let mut skim = Skim::new(text);
+            assert_eq!(skim.members(&["a"], |skim, _| skim.skip()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_that_are_skipped_are_told() {
+        #[derive(Default)]
+        struct Heard<'a>(Vec<(&'a str, Range<usize>)>);
+        impl<'a> Strings<'a> for Heard<'a> {
+            fn skipped(&mut self, content: &'a str, at: Range<usize>) {
+                self.0.push((content, at));
+            }
+        }
+        let text = r#"{"a": ["x", {"k": "ü"}], "b": "y"}"#;
+        let mut skim = Skim::with(text, Heard::default());
+        skim.members(&["b"], |skim, _| skim.plain().map(drop)).unwrap();
+        assert_eq!(skim.strings.0, [("x", 8..9), ("k", 14..15), ("ü", 19..21)]);
+        assert!(skim.strings.0.iter().all(|(content, at)| text[at.clone()] == **content));
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map("[a-e]{1,2}", inner, 0..6).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        /// What is found is what a reader finds.
+        #[test]
+        fn a_member_is_what_a_reader_reads(value in value(), pretty in any::<bool>(), name in "[a-e]{1,2}") {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let read = find(&text, &[&name]).map(|text| serde_json::from_str::<Value>(text).unwrap());
+            prop_assert_eq!(read.as_ref(), value.get(&name));
+        }
+
+        #[test]
+        fn any_text_is_looked_through(text in any::<String>(), json in r#"[\[\]{}:,"a\\ 1]{0,40}"#) {
+            for text in [&text, &json] {
+                let _ = find(text, &["a"]);
+                let _ = Skim::new(text).items(|skim| skim.skip());
+                let _ = unescape(text);
+            }
+        }
+
+        #[test]
+        fn strings_are_unescaped_as_a_reader_does(text in any::<String>(), raw in r#"([ -~éü\x00-\x1f]|\\["\\/bfnrtu0]|\\u[dD][89c-fC-F][0-9a-f]{2}){0,12}"#) {
+            let written = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(unescape(&written[1..written.len() - 1]), Some(text));
+            let quoted = format!("\"{raw}\"");
+            if let Ok(read) = serde_json::from_str::<String>(&quoted) {
+                prop_assert_eq!(unescape(&raw), Some(read));
+            } else if !raw.contains('"') {
+                prop_assert_eq!(unescape(&raw), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What stands behind a webhook: its service, the endpoints of that, and the pods.
+
+use serde_json::Value;
+
+use super::finding::Findings;
+use super::survey::{self, Service, Survey, get, said};
+use super::webhooks::has_port;
+use crate::cluster::Api;
+
+pub(super) async fn check(api: &dyn Api, _survey: &Survey, service: &Service, findings: &mut Findings) {
+    let Service { namespace, name, port } = service;
+    let subject = format!("service {namespace}/{name}");
+    let answer = get(api, &format!("/api/v1/namespaces/{namespace}/services/{name}")).await;
+    if answer.status == 404 {
+        let remedy = "every call fails; install the injector, or delete the webhook configuration that is left over";
+        findings.problem(&subject, "does not exist", remedy);
+        return;
+    }
+    if !answer.is_success() {
+        findings.problem(&subject, format!("cannot be read: {}", said(&answer)), "use a kubeconfig that may read it");
+        return;
+    }
+    let spec = &answer.body["spec"];
+    if !has_port(&spec["ports"], *port) {
+        let ports: Vec<String> =
+            spec["ports"].as_array().into_iter().flatten().map(|port| port["port"].to_string()).collect();
+        let found = format!("has no port {port}, which the webhook calls; it has {}", ports.join(", "));
+        findings.problem(&subject, found, "correct clientConfig.service.port, or the service");
+        return;
+    }
+    if spec["type"] == "ExternalName" {
+        findings.ok(&subject, format!("leads to {}", spec["externalName"].as_str().unwrap_or_default()));
+        return;
+    }
+    let Some(ready) = ready(api, service, findings).await else { return };
+    match ready {
+        0 => {
+            let found = match waiting(api, namespace, &spec["selector"]).await {
+                Some(why) => format!("has no ready endpoint: {why}"),
+                None => "has no ready endpoint, and its selector finds no pod".to_owned(),
+            };
+            let remedy = "see kubectl describe and kubectl logs of the injector's pods";
+            findings.problem(&subject, found, remedy);
+        }
+        1 => findings.warning(
+            &subject,
+            "has one ready endpoint: no pod can be created while it restarts",
+            "run two replicas or more, with a PodDisruptionBudget",
+        ),
+        ready => findings.ok(&subject, format!("has {ready} ready endpoints")),
+    }
+}
+
+/// How many addresses are ready; `None` if nobody may say.
+async fn ready(api: &dyn Api, Service { namespace, name, .. }: &Service, findings: &mut Findings) -> Option<usize> {
+    let path = format!(
+        "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{name}"
+    );
+    let slices = get(api, &path).await;
+    if slices.status == 404 {
+        // Kubernetes before 1.21.
+        let endpoints = get(api, &format!("/api/v1/namespaces/{namespace}/endpoints/{name}")).await;
+        let subsets = endpoints.body["subsets"].as_array().into_iter().flatten();
+        return Some(subsets.map(|subset| subset["addresses"].as_array().map_or(0, Vec::len)).sum());
+    }
+    if !slices.is_success() {
+        let subject = format!("endpoint slices of {namespace}/{name}");
+        findings.problem(&subject, format!("cannot be read: {}", said(&slices)), "use a kubeconfig that may read them");
+        return None;
+    }
+    let slices = slices.body["items"].as_array().into_iter().flatten();
+    let endpoints = slices.flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
+    Some(endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != Value::Bool(false)).count())
+}
+
+/// Why the pods behind a service are not ready; `None` if there are none.
+async fn waiting(api: &dyn Api, namespace: &str, selector: &Value) -> Option<String> {
+    let labels: Vec<String> =
+        selector.as_object()?.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+    let selector = labels.join(",").replace('/', "%2F").replace('=', "%3D").replace(',', "%2C");
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}");
+    let mut unheard = Findings::default();
+    let pods = survey::list(api, &path, &mut unheard).await?;
+    let pod = pods.first()?;
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let reason = statuses.clone().find_map(|status| {
+        let state = &status["state"];
+        let waiting = state["waiting"].get("reason").or(state["terminated"].get("reason"))?.as_str()?;
+        Some(format!("{} of {}: {waiting}", status["name"].as_str().unwrap_or_default(), name))
+    });
+    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    let condition = conditions.clone().find(|condition| condition["status"] == "False");
+    let phase = pod["status"]["phase"].as_str().unwrap_or("?");
+    Some(reason.unwrap_or_else(|| match condition.and_then(|condition| condition["message"].as_str()) {
+        Some(message) => format!("pod {name} is {phase}: {message}"),
+        None => format!("pod {name} is {phase}"),
+    }))
+}
