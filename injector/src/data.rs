@@ -121,7 +121,7 @@ pub(crate) fn proxy_config<'m>(
 
 /// The annotation's YAML as a ProxyConfig; unknown fields are ignored, as Istio does.
 pub(crate) fn annotated_config(text: &str) -> Result<Json, String> {
-    match apimachinery::yaml::parse(text).map_err(|e| format!("not YAML: {e}"))? {
+    match apimachinery::yaml::parse(text).map_err(|e| crate::golang::yaml(&e))? {
         Json::Null => Ok(Json::Object(Map::new())),
         config => mesh::canonical(&config, &mesh::shape::PROXY_CONFIG),
     }

@@ -20,6 +20,8 @@ pub struct Injected {
 }
 
 /// Why a pod could not be injected; the pod is denied with this text.
+///
+/// The texts are Istio's where Istio has one. What it leaves out is in [`Error::place`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object is not a pod as the API has it.
@@ -29,7 +31,7 @@ pub enum Error {
     #[error("{0}")]
     Annotations(String),
     /// A template that the pod or the configuration asks for does not exist.
-    #[error("requested template {name:?} not found; there are {known}")]
+    #[error("failed to run injection template: requested template {name:?} not found; have {known}")]
     UnknownTemplate {
         /// The name asked for.
         name: String,
@@ -39,17 +41,40 @@ pub enum Error {
     /// A template failed on this pod.
     #[error("cannot render {0}")]
     Render(#[from] template::Error),
+    /// The same in Istio 1.9 and later.
+    #[error("failed to run injection template: cannot render {0}")]
+    RenderNamed(template::Error),
     /// A template's output is no pod.
-    #[error("template {name:?} printed {message}")]
+    #[error("{said}")]
     Output {
         /// The template.
         name: String,
         /// What is wrong with the output, and where.
         message: String,
+        /// What Istio says about it.
+        said: String,
     },
     /// Anything else that the configuration or the pod makes impossible.
     #[error("{0}")]
     Refused(String),
+}
+
+impl Error {
+    /// The template and the place in its output, if the text of the error does not name them.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Output { name, message, .. } => Some(format!("template {name:?} printed {message}")),
+            _ => None,
+        }
+    }
+
+    /// The text with the place, for logs and terminals.
+    pub fn in_full(&self) -> String {
+        match self.place() {
+            Some(place) => format!("{self} ({place})"),
+            None => self.to_string(),
+        }
+    }
 }
 
 /// What one template printed for a pod.

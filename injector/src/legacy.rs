@@ -101,7 +101,11 @@ impl Legacy {
     /// The template over a pod's data, read as what it stands for.
     fn render(&self, pod: &Value, workload: &Workload) -> Result<rendered::Rendered, Error> {
         let text = data::render(self, pod, workload)?;
-        rendered::read(&text).map_err(|message| Error::Output { name: self.template.name().to_owned(), message })
+        rendered::read(&text).map_err(|e| Error::Output {
+            name: self.template.name().to_owned(),
+            message: e.message,
+            said: e.said,
+        })
     }
 
     fn plan(&self, pod: &Value, workload: &Workload, purpose: Purpose) -> Result<Plan, Error> {

@@ -22,6 +22,7 @@ mod data;
 pub mod decide;
 mod engine;
 pub mod funcs;
+mod golang;
 mod injector;
 pub mod iptables;
 pub mod kube;

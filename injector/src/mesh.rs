@@ -2,6 +2,7 @@
 
 pub(crate) mod resources;
 pub mod shape;
+pub(crate) mod validate;
 
 use std::sync::LazyLock;
 

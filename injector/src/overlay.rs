@@ -5,20 +5,41 @@ use apimachinery::{merge, yaml};
 use serde_json::{Map, Value};
 
 use crate::engine::Error;
+use crate::golang::decode;
 
 /// Parses a template's output: YAML, checked against the pod's schema, fields that pods do not have left out.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value, Error> {
-    let wrong = |message: String| Error::Output { name: name.to_owned(), message };
-    match yaml::parse(text).map_err(|e| wrong(broken_yaml(text, &e)))? {
+    const NO_DOCUMENT: &str = "strategic merge: invalid JSON document";
+    match yaml::parse(text).map_err(|e| wrong(name, broken_yaml(text, &e), NO_DOCUMENT))? {
         Value::Null => Ok(Value::Object(Map::new())),
         Value::Object(mut object) => {
-            let cleaned = clean_object(&mut object, schema::pod(), &mut Vec::new());
-            cleaned.map_err(|e| wrong(format!("something that is no pod: {e}")))?;
+            if let Err(e) = clean_object(&mut object, schema::pod(), &mut Vec::new()) {
+                let said = said(&Value::Object(object), &e);
+                return Err(wrong(name, format!("something that is no pod: {e}"), &said));
+            }
             Ok(Value::Object(object))
         }
-        _ => Err(wrong("something that is no YAML mapping".to_owned())),
+        _ => Err(wrong(name, "something that is no YAML mapping".to_owned(), NO_DOCUMENT)),
     }
 }
+
+/// An error with what Istio says about it.
+fn wrong(name: &str, message: String, said: &str) -> Error {
+    let said = format!("failed to run injection template: failed applying injection overlay: {said}");
+    Error::Output { name: name.to_owned(), message, said }
+}
+
+/// What Istio says about an overlay that does not fit a pod: its merge fails, or Go's decoder after it.
+fn said(overlay: &Value, message: &str) -> String {
+    if message.starts_with(DIRECTIVE) {
+        return "strategic merge: expected a []interface {}, but received a %!s(<nil>)".to_owned();
+    }
+    let fields = |key: &str| schema::pod().field(key).map(|field| &field.kind);
+    let why = decode::strict(overlay, "v1.Pod", fields).err().unwrap_or_else(|| message.to_owned());
+    format!("unmarshal patched pod: {why}")
+}
+
+const DIRECTIVE: &str = "the directive";
 
 fn broken_yaml(text: &str, error: &yaml::Error) -> String {
     let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default().trim();
@@ -35,7 +56,7 @@ fn clean_object(object: &mut Map<String, Value>, ty: &Type, at: &mut Vec<String>
         }
         if let Some(directive) = key.strip_prefix('$') {
             if directive.starts_with("setElementOrder/") {
-                failed = Some(format!("the directive {key} needs the list in an empty pod, and so never works here"));
+                failed = Some(format!("{DIRECTIVE} {key} needs the list in an empty pod, and so never works here"));
             }
             return true;
         }
@@ -121,10 +142,8 @@ fn shown(value: &Value) -> String {
 
 /// Lays an overlay over a pod.
 pub(crate) fn apply(name: &str, pod: Value, overlay: Value) -> Result<Value, Error> {
-    merge::strategic(pod, overlay, schema::pod()).map_err(|e| Error::Output {
-        name: name.to_owned(),
-        message: format!("an overlay that cannot be applied: {e}"),
-    })
+    merge::strategic(pod, overlay, schema::pod())
+        .map_err(|e| wrong(name, format!("an overlay that cannot be applied: {e}"), &format!("strategic merge: {e}")))
 }
 
 /// The type of a container.

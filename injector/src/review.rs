@@ -54,7 +54,11 @@ impl Injector {
         let pod = pod_name(&object, &request.namespace);
         let path = path.split('?').next().unwrap_or_default();
         match self.inject_object(&object, &request.namespace, path) {
-            Err(e) => denied(pod, e.to_string()),
+            Err(e) => {
+                let mut response = Response::deny(uid.clone(), e.to_string());
+                response.warnings.extend(e.place());
+                answer(&response, Verdict::Denied, pod, e.in_full())
+            }
             Ok(injected) => {
                 let verdict = if injected.decision.inject { Verdict::Injected } else { Verdict::Skipped };
                 let reason = injected.decision.reason.word().to_owned();

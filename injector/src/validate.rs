@@ -1,11 +1,10 @@
-//! The annotations that Istio validates before it injects; all that are wrong are named at once.
+//! The annotations that Istio validates before it injects; all that are wrong are named at once, in its words.
 
-use std::net::IpAddr;
-
-use apimachinery::quantity::Quantity;
 use serde_json::{Map, Value};
 
 use crate::data::{PROXY_CONFIG, annotated_config};
+use crate::golang;
+use crate::mesh;
 use crate::pod::parse_bool;
 
 type Check = fn(&str) -> Result<(), String>;
@@ -14,7 +13,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("istio.io/reroute-virtual-interfaces", interfaces),
     ("prometheus.istio.io/merge-metrics", boolean),
     (PROXY_CONFIG, config),
-    ("readiness.status.sidecar.istio.io/applicationPorts", ports_or_star),
+    ("readiness.status.sidecar.istio.io/applicationPorts", |v| ports_or_star("readinessApplicationPorts", v)),
     ("readiness.status.sidecar.istio.io/failureThreshold", unsigned),
     ("readiness.status.sidecar.istio.io/initialDelaySeconds", unsigned),
     ("readiness.status.sidecar.istio.io/periodSeconds", unsigned),
@@ -24,11 +23,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("sidecar.istio.io/proxyMemory", quantity),
     ("sidecar.istio.io/proxyMemoryLimit", quantity),
     ("status.sidecar.istio.io/port", port),
-    ("traffic.sidecar.istio.io/excludeInboundPorts", ports),
+    ("traffic.sidecar.istio.io/excludeInboundPorts", |v| ports("excludeInboundPorts", v)),
     ("traffic.sidecar.istio.io/excludeInterfaces", interfaces),
     ("traffic.sidecar.istio.io/excludeOutboundIPRanges", excluded_ranges),
-    ("traffic.sidecar.istio.io/excludeOutboundPorts", ports),
-    ("traffic.sidecar.istio.io/includeInboundPorts", ports_or_star),
+    ("traffic.sidecar.istio.io/excludeOutboundPorts", |v| ports("excludeOutboundPorts", v)),
+    ("traffic.sidecar.istio.io/includeInboundPorts", |v| ports_or_star("includeInboundPorts", v)),
     ("traffic.sidecar.istio.io/includeOutboundIPRanges", included_ranges),
     ("traffic.sidecar.istio.io/kubevirtInterfaces", interfaces),
 ];
@@ -46,75 +45,80 @@ pub(crate) fn annotations(annotations: &Map<String, Value>) -> Result<(), String
             wrong.push(format!("invalid value '{value}' for annotation '{name}': {why}"));
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    if wrong.is_empty() { Ok(()) } else { Err(several(&wrong)) }
+}
+
+/// Errors as Istio lists them.
+pub(crate) fn several(errors: &[String]) -> String {
+    let head = match errors.len() {
+        1 => "1 error occurred:".to_owned(),
+        n => format!("{n} errors occurred:"),
+    };
+    let lines: String = errors.iter().map(|e| format!("\n\t* {e}")).collect();
+    format!("{head}{lines}\n\n")
+}
+
+fn refused(why: Option<String>) -> Result<(), String> {
+    why.map_or(Ok(()), Err)
 }
 
 fn boolean(value: &str) -> Result<(), String> {
-    parse_bool(value).map(drop).ok_or_else(|| "not a boolean, use true or false".to_owned())
+    let wrong = || format!("strconv.ParseBool: parsing {}: invalid syntax", golang::quoted(value));
+    parse_bool(value).map(drop).ok_or_else(wrong)
 }
 
 fn unsigned(value: &str) -> Result<(), String> {
-    digits(value)
-        .and_then(|n| u32::try_from(n).ok())
-        .map(drop)
-        .ok_or_else(|| "not a number from 0 to 4294967295".to_owned())
+    refused(golang::unsigned(value, 32))
 }
 
-/// Go's `ParseUint`: digits only.
-fn digits(value: &str) -> Option<u64> {
-    value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok())?
+/// One port of a list; blanks around it are fine.
+fn one_port(value: &str) -> Result<(), String> {
+    let why = golang::unsigned(value.trim(), 16);
+    refused(why.map(|why| format!("failed parsing port '{value}': {why}")))
 }
 
+/// The word is that of another annotation in Istio too.
 fn port(value: &str) -> Result<(), String> {
-    digits(value)
-        .and_then(|n| u16::try_from(n).ok())
-        .map(drop)
-        .ok_or_else(|| format!("{value:?} is not a port number from 0 to 65535"))
+    one_port(value).map_err(|why| format!("excludeInboundPorts invalid: {why}"))
 }
 
-fn ports(value: &str) -> Result<(), String> {
-    if value.is_empty() {
+fn ports(what: &str, value: &str) -> Result<(), String> {
+    if value.trim().is_empty() {
         return Ok(());
     }
-    value.split(',').try_for_each(|item| port(item.trim()))
+    value.trim().split(',').try_for_each(|item| {
+        one_port(item).map_err(|why| format!("{what} invalid: failed parsing port '{item}': {why}"))
+    })
 }
 
-fn ports_or_star(value: &str) -> Result<(), String> {
-    if value == "*" { Ok(()) } else { ports(value) }
+fn ports_or_star(what: &str, value: &str) -> Result<(), String> {
+    if value == "*" { Ok(()) } else { ports(what, value) }
 }
 
 fn interception(value: &str) -> Result<(), String> {
     if matches!(value, "REDIRECT" | "TPROXY" | "NONE") {
         return Ok(());
     }
-    Err("use REDIRECT, TPROXY or NONE".to_owned())
+    Err(format!("interceptionMode invalid, use REDIRECT,TPROXY,NONE: {value}"))
 }
 
-fn ranges(value: &str) -> Result<(), String> {
+/// Blanks are part of a range, and so make it invalid.
+fn ranges(what: &str, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Ok(());
     }
     value.split(',').try_for_each(|item| {
-        let item = item.trim();
-        let fine = item.split_once('/').is_some_and(|(address, bits)| {
-            let most = match address.parse::<IpAddr>() {
-                Ok(IpAddr::V4(_)) => 32,
-                Ok(IpAddr::V6(_)) => 128,
-                Err(_) => return false,
-            };
-            let canonical = bits == "0" || !bits.starts_with('0');
-            canonical && digits(bits).is_some_and(|b| !bits.is_empty() && b <= most)
-        });
-        if fine { Ok(()) } else { Err(format!("{item:?} is not a CIDR range such as 10.0.0.0/8")) }
+        let why = golang::address::prefix(item);
+        refused(why.map(|why| format!("{what} invalid: failed parsing cidr '{item}': {why}")))
     })
 }
 
 fn excluded_ranges(value: &str) -> Result<(), String> {
-    ranges(value).map_err(|e| format!("excludeIPRanges invalid: {e}"))
+    ranges("excludeIPRanges", value)
 }
 
 fn included_ranges(value: &str) -> Result<(), String> {
-    if value == "*" { Ok(()) } else { ranges(value).map_err(|e| format!("includeIPRanges invalid: {e}")) }
+    if value == "*" { Ok(()) } else { ranges("includeIPRanges", value) }
 }
 
 /// Linux's rules for interface names.
@@ -125,23 +129,73 @@ fn interfaces(value: &str) -> Result<(), String> {
     value.split(',').try_for_each(|item| {
         let name = item.trim();
         if name.is_empty() {
-            return Err("an interface name is empty".to_owned());
+            return Err("interface name is empty".to_owned());
         }
         if name.len() > 15 {
-            return Err(format!("interface name {name:?} is longer than 15 characters"));
+            return Err(format!("interface name {} too long (max 15 chars)", golang::quoted(name)));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | ':' | '@');
         if !name.chars().all(allowed) || matches!(name, "." | "..") {
-            return Err(format!("interface name {name:?} holds characters that are not allowed"));
+            return Err(format!("interface name {} contains invalid characters", golang::quoted(name)));
         }
         Ok(())
     })
 }
 
 fn quantity(value: &str) -> Result<(), String> {
-    Quantity::parse(value).map(drop).ok_or_else(|| "not a quantity such as 100m or 128Mi".to_owned())
+    refused(golang::quantity(value).map(str::to_owned))
 }
 
 fn config(value: &str) -> Result<(), String> {
-    annotated_config(value).map(drop)
+    let config = annotated_config(value).map_err(|e| format!("failed to convert to apply proxy config: {e}"))?;
+    match mesh::validate::problems(&config).as_slice() {
+        [] => Ok(()),
+        [one] => Err(one.clone()),
+        problems => Err(several(problems)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(annotation: &str, value: &str) -> String {
+        annotations(json!({ annotation: value }).as_object().unwrap()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn invalid_values_are_refused_in_istios_words() {
+        for (annotation, value, says) in [
+            (
+                "traffic.sidecar.istio.io/includeInboundPorts",
+                "80, x",
+                "includeInboundPorts invalid: failed parsing port ' x': failed parsing port ' x': strconv.ParseUint: parsing \"x\": invalid syntax",
+            ),
+            (
+                "status.sidecar.istio.io/port",
+                "65536",
+                "excludeInboundPorts invalid: failed parsing port '65536': strconv.ParseUint: parsing \"65536\": value out of range",
+            ),
+            (
+                "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+                "10.0.0.0/8, 11.0.0.0/8",
+                "excludeIPRanges invalid: failed parsing cidr ' 11.0.0.0/8': netip.ParsePrefix(\" 11.0.0.0/8\"): ParseAddr(\" 11.0.0.0\"): unexpected character (at \" 11.0.0.0\")",
+            ),
+            ("sidecar.istio.io/proxyCPU", "1kk", "unable to parse quantity's suffix"),
+            ("proxy.istio.io/config", "discoveryAddress: istiod", "invalid discovery address: unable to split \"istiod\": address istiod: missing port in address"),
+            ("proxy.istio.io/config", "a: [", "failed to convert to apply proxy config: yaml: line 1: did not find expected node content"),
+        ] {
+            let all = format!("1 error occurred:\n\t* invalid value '{value}' for annotation '{annotation}': {says}\n\n");
+            assert_eq!(said(annotation, value), all);
+        }
+        for (annotation, value) in [
+            ("traffic.sidecar.istio.io/includeInboundPorts", " "),
+            ("traffic.sidecar.istio.io/includeOutboundIPRanges", "10.1.2.3/8,fd00::/8"),
+            ("proxy.istio.io/config", "concurrency: -1\nnonsense: 1"),
+        ] {
+            assert_eq!(said(annotation, value), "");
+        }
+    }
 }

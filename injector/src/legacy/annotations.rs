@@ -1,20 +1,21 @@
-//! The annotations that Istio 1.0 to 1.8 check before they inject.
+//! The annotations that Istio 1.0 to 1.8 check before they inject, and what they say about those that are wrong.
 
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
 use super::Generation;
+use crate::golang;
 
 type Check = fn(&str, Generation) -> Result<(), String>;
 
-/// Annotation and check; the check's message begins with the short name that Istio's own message has.
+/// Annotation and check.
 const CHECKED: [(&str, Check); 13] = [
     ("sidecar.istio.io/interceptionMode", interception_mode),
-    ("status.sidecar.istio.io/port", |v, _| number::<u16>("port", v)),
-    ("readiness.status.sidecar.istio.io/initialDelaySeconds", |v, _| number::<u32>("initialDelaySeconds", v)),
-    ("readiness.status.sidecar.istio.io/periodSeconds", |v, _| number::<u32>("periodSeconds", v)),
-    ("readiness.status.sidecar.istio.io/failureThreshold", |v, _| number::<u32>("failureThreshold", v)),
+    ("status.sidecar.istio.io/port", |v, _| status_port(v)),
+    ("readiness.status.sidecar.istio.io/initialDelaySeconds", |v, _| number(v)),
+    ("readiness.status.sidecar.istio.io/periodSeconds", |v, _| number(v)),
+    ("readiness.status.sidecar.istio.io/failureThreshold", |v, _| number(v)),
     ("readiness.status.sidecar.istio.io/applicationPorts", |v, _| all_or_ports("readinessApplicationPorts", v)),
     ("traffic.sidecar.istio.io/includeOutboundIPRanges", |v, _| all_or_ranges("includeIPRanges", v)),
     ("traffic.sidecar.istio.io/excludeOutboundIPRanges", |v, _| ranges("excludeIPRanges", v)),
@@ -26,12 +27,15 @@ const CHECKED: [(&str, Check); 13] = [
     }),
     ("sidecar.istio.io/rewriteAppHTTPProbers", |v, generation| match generation {
         Generation::V1_0 => Ok(()),
-        Generation::V1_1 | Generation::V1_2 => go_bool(v).map(drop).ok_or_else(|| format!("{v:?} is not a boolean")),
+        Generation::V1_1 | Generation::V1_2 => {
+            let why = || format!("strconv.ParseBool: parsing {}: invalid syntax", golang::quoted(v));
+            go_bool(v).map(drop).ok_or_else(why)
+        },
     }),
     ("sidecar.istio.io/proxyCPU", |_, _| Ok(())),
 ];
 
-/// Checks all annotations; the message names each that is wrong, with its value.
+/// Checks all annotations; the message names each that is wrong, with its value, in Istio's words.
 pub(crate) fn check(annotations: Option<&Map<String, Value>>, generation: Generation) -> Result<(), String> {
     let Some(annotations) = annotations else { return Ok(()) };
     let wrong: Vec<String> = CHECKED
@@ -39,27 +43,52 @@ pub(crate) fn check(annotations: Option<&Map<String, Value>>, generation: Genera
         .filter_map(|(key, check)| {
             let value = annotations.get(*key)?.as_str()?;
             let problem = check(value, generation).err()?;
-            Some(format!("annotation {key} has the invalid value \"{value}\": {problem}"))
+            Some(format!("injection failed. Invalid value for annotation {key}: {value}. Error: {problem}"))
         })
         .collect();
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    if wrong.is_empty() { Ok(()) } else { Err(several(&wrong, generation)) }
+}
+
+/// Errors as the library of the time lists them.
+fn several(errors: &[String], generation: Generation) -> String {
+    if generation != Generation::V1_0 {
+        return crate::validate::several(errors);
+    }
+    let head = match errors.len() {
+        1 => "1 error occurred:".to_owned(),
+        n => format!("{n} errors occurred:"),
+    };
+    let lines: Vec<String> = errors.iter().map(|e| format!("* {e}")).collect();
+    format!("{head}\n\n{}", lines.join("\n"))
+}
+
+fn refused(why: Option<String>) -> Result<(), String> {
+    why.map_or(Ok(()), Err)
 }
 
 fn interception_mode(mode: &str, generation: Generation) -> Result<(), String> {
     match (mode, generation) {
         ("REDIRECT" | "TPROXY", _) | ("NONE", Generation::V1_1 | Generation::V1_2) => Ok(()),
-        (_, Generation::V1_0) => Err("interceptionMode has to be REDIRECT or TPROXY".to_owned()),
-        _ => Err("interceptionMode has to be REDIRECT, TPROXY or NONE".to_owned()),
+        _ => Err(format!("interceptionMode invalid: {mode}")),
     }
 }
 
-fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<(), String> {
-    // Go's ParseUint takes no sign.
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if digits && text.parse::<T>().is_ok() {
-        return Ok(());
-    }
-    Err(format!("{what} has to be a whole number of at most {} bits", 8 * size_of::<T>()))
+fn number(text: &str) -> Result<(), String> {
+    refused(golang::unsigned(text, 32))
+}
+
+/// Istio means to name the port here, and names what came of reading it.
+fn one_port(text: &str) -> Result<(), String> {
+    let why = golang::unsigned(text.trim(), 16);
+    refused(why.map(|why| {
+        let read = if why.ends_with("out of range") { u16::MAX } else { 0 };
+        format!("failed parsing port '{read}': {why}")
+    }))
+}
+
+/// The word is that of another annotation in Istio too.
+fn status_port(text: &str) -> Result<(), String> {
+    one_port(text).map_err(|why| format!("excludeInboundPorts invalid: {why}"))
 }
 
 fn all_or_ports(what: &str, text: &str) -> Result<(), String> {
@@ -71,10 +100,9 @@ fn ports(what: &str, text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Ok(());
     }
-    for port in text.split(',').map(str::trim) {
-        number::<u16>(what, port).map_err(|_| format!("{what} has to be a list of ports, {port:?} is none"))?;
-    }
-    Ok(())
+    text.trim().split(',').try_for_each(|port| {
+        one_port(port).map_err(|why| format!("{what} invalid: failed parsing port '0': {why}"))
+    })
 }
 
 fn all_or_ranges(what: &str, text: &str) -> Result<(), String> {
@@ -87,7 +115,9 @@ fn ranges(what: &str, text: &str) -> Result<(), String> {
     }
     match text.split(',').find(|range| !is_cidr(range)) {
         None => Ok(()),
-        Some(range) => Err(format!("{what} has to be a list of IP ranges such as 10.0.0.0/8, {range:?} is none")),
+        Some(range) => {
+            Err(format!("{what} invalid: failed parsing cidr '{range}': invalid CIDR address: {range}"))
+        }
     }
 }
 
@@ -96,7 +126,7 @@ fn is_cidr(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else { return false };
     let Ok(address) = address.parse::<IpAddr>() else { return false };
     let most = if address.is_ipv4() { 32 } else { 128 };
-    number::<u8>("", bits).is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+    bits.bytes().all(|b| b.is_ascii_digit()) && bits.parse::<u32>().is_ok_and(|bits| bits <= most)
 }
 
 /// Go's `strconv.ParseBool`.

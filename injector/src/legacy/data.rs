@@ -71,7 +71,7 @@ fn proxy_config<'a>(legacy: &'a Legacy, pod: &Json) -> Result<Cow<'a, Json>, Err
     let mesh = &legacy.mesh["defaultConfig"];
     let text = annotations_of(pod).and_then(|a| a.get(KEY)).and_then(Json::as_str);
     let (Generation::V1_2, Some(text)) = (legacy.generation, text) else { return Ok(Cow::Borrowed(mesh)) };
-    let wrong = |why: String| Error::Annotations(format!("annotation {KEY} has the invalid value \"{text}\": {why}"));
+    let wrong = |why: String| Error::Annotations(format!("invalid value '{text}' for annotation '{KEY}': {why}"));
     let own = apimachinery::yaml::parse(text).map_err(|e| wrong(e.to_string()))?;
     if own.is_null() {
         return Ok(Cow::Borrowed(mesh));

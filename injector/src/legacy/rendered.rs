@@ -7,6 +7,8 @@ use apimachinery::quantity::Quantity;
 use apimachinery::schema::{self, Kind, Type};
 use serde_json::{Map, Value};
 
+use crate::golang::{self, decode};
+
 /// A template's output.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Rendered {
@@ -23,11 +25,48 @@ pub(crate) struct Rendered {
     pub(crate) proxy_first: bool,
 }
 
-/// Reads the output of a template; the message names the place.
-pub(crate) fn read(text: &str) -> Result<Rendered, String> {
+/// Why a template's output cannot be used.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Unusable {
+    /// What is wrong, and where.
+    pub(crate) message: String,
+    /// What Istio says.
+    pub(crate) said: String,
+}
+
+/// Reads the output of a template; the error names the place, and has Istio's words.
+pub(crate) fn read(text: &str) -> Result<Rendered, Unusable> {
+    let document = apimachinery::yaml::parse(text).map_err(|e| Unusable {
+        said: format!("error converting YAML to JSON: {}", golang::yaml(&e)),
+        message: format!("no YAML, line {}: {e}", e.line),
+    })?;
+    typed(&document).map_err(|message| {
+        let decoded = pod_spec().map(|spec| decode::lenient(&document, "inject.SidecarInjectionSpec", |key| kind_of(spec, key)));
+        let said = match decoded {
+            Ok(Err(why)) => format!("error unmarshaling JSON: {why}"),
+            _ => format!("the template printed {message}"),
+        };
+        Unusable { said, message }
+    })
+}
+
+/// The type of a key of the output.
+fn kind_of<'k>(spec: &'k Type, key: &str) -> Option<&'k Kind> {
+    static FLAG: Kind = Kind::Boolean;
+    match key {
+        "rewriteAppHTTPProbe" | "holdApplicationUntilProxyStarts" => Some(&FLAG),
+        "initContainers" | "containers" | "volumes" | "imagePullSecrets" | "dnsConfig" | "securityContext" => {
+            spec.field(key).map(|field| &field.kind)
+        }
+        _ => None,
+    }
+}
+
+fn typed(document: &Value) -> Result<Rendered, String> {
     let spec = pod_spec()?;
-    let document = match apimachinery::yaml::parse(text).map_err(|e| format!("no YAML, line {}: {e}", e.line))? {
-        Value::Null => Map::new(),
+    let none = Map::new();
+    let document = match document {
+        Value::Null => &none,
         Value::Object(map) => map,
         _ => return Err("something else than a mapping of keys to values".to_owned()),
     };
@@ -180,7 +219,33 @@ mod tests {
             ("rewriteAppHTTPProbe: maybe\n", "rewriteAppHTTPProbe"),
         ] {
             let error = read(text).unwrap_err();
-            assert!(error.contains(says), "{text:?}: {error}");
+            assert!(error.message.contains(says), "{text:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pod_is_refused_in_istios_words() {
+        for (text, says) in [
+            (
+                "containers:\n- name: a\n  args: [1]\n  resources: {requests: {memory: \"\"}}\n",
+                "error unmarshaling JSON: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            ),
+            (
+                "containers:\n- name: a\n  ports:\n  - containerPort: \"80\"\n",
+                "error unmarshaling JSON: json: cannot unmarshal string into Go struct field ContainerPort.containers.ports.containerPort of type int32",
+            ),
+            (
+                "volumes: {}\n",
+                "error unmarshaling JSON: json: cannot unmarshal object into Go struct field SidecarInjectionSpec.volumes of type []v1.Volume",
+            ),
+            (
+                "rewriteAppHTTPProbe: maybe\n",
+                "error unmarshaling JSON: json: cannot unmarshal string into Go struct field SidecarInjectionSpec.rewriteAppHTTPProbe of type bool",
+            ),
+            ("- a\n", "error unmarshaling JSON: json: cannot unmarshal array into Go value of type inject.SidecarInjectionSpec"),
+            ("a: [\n", "error converting YAML to JSON: yaml: line 1: did not find expected node content"),
+        ] {
+            assert_eq!(read(text).unwrap_err().said, says);
         }
     }
 

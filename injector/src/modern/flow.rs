@@ -59,7 +59,8 @@ impl Modern {
                 "dnsPolicy is {policy:?}: names of services may not resolve in the proxy, which needs ClusterFirst"
             ));
         }
-        validate::annotations(annotations).map_err(Error::Annotations)?;
+        validate::annotations(annotations)
+            .map_err(|e| Error::Annotations(format!("failed to run injection template: {e}")))?;
         let templates = self.templates_of(annotations)?;
         let status = Status::of(pass.object);
         let overrides = Overrides::of(pass.object);
@@ -193,7 +194,7 @@ impl Modern {
         let mut template_pod = Value::Object(Map::new());
         let mut target = target;
         for template in templates {
-            let text = template.render(&root, &context)?;
+            let text = template.render(&root, &context).map_err(Error::RenderNamed)?;
             if let Some(printed) = pass.printed {
                 printed.borrow_mut().push(Printed { template: template.name().to_owned(), text: text.clone() });
             }

@@ -9,14 +9,14 @@ use crate::pod::{self, parse_bool};
 /// Ports of the proxy and the agent, which cannot be the application's.
 const RESERVED: [(i64, &str); 9] = [
     (15000, "Envoy admin"),
-    (15001, "Envoy outbound"),
-    (15004, "debug"),
-    (15006, "Envoy inbound"),
-    (15008, "HBONE"),
-    (15020, "the agent's merged metrics"),
-    (15021, "health checks"),
-    (15053, "DNS"),
-    (15090, "Envoy's metrics, which are merged already"),
+    (15001, "outbound traffic capture"),
+    (15004, "pilot debug"),
+    (15006, "inbound traffic capture"),
+    (15008, "HBONE tunnel"),
+    (15020, "pilot-agent status / merged Prometheus"),
+    (15021, "Envoy health"),
+    (15053, "DNS proxy"),
+    (15090, "Envoy Prometheus (already merged)"),
 ];
 
 /// Annotations whose meaning goes to the agent, by the names that Prometheus sees.
@@ -45,7 +45,7 @@ pub(crate) fn merge(target: &mut Value, mesh: &Value, warnings: &mut Vec<String>
         return Ok(());
     }
     for port in std::iter::once(&scrape.port).filter(|p| !p.is_empty()).chain(scrape.targets.iter().map(|(p, _)| p)) {
-        check(port, &agent).map_err(|e| Error::Refused(format!("invalid prometheus scrape configuration: {e}")))?;
+        check(port, &agent).map_err(|e| Error::Refused(format!("failed to process pod: invalid prometheus scrape configuration: {e}")))?;
     }
     if scrape != Scrape::default()
         && let Some(proxy) = pod::proxy_mut(target)
@@ -98,13 +98,13 @@ fn read(annotations: &Map<String, Value>, warnings: &mut Vec<String>) -> Scrape 
     out
 }
 
-/// `8080:/metrics, 9100`: ports with a path, `/metrics` without one.
+/// `8080:/metrics, 9100`: ports with a path, `/metrics` without one. Whether they are ports is looked at later.
 fn targets(text: &str) -> Option<Vec<(String, String)>> {
     let one = |item: &str| {
         let (port, path) = item.split_once(':').unwrap_or((item, ""));
         let port = port.trim();
         let path = if path.trim().is_empty() { "/metrics" } else { path.trim() };
-        port.parse::<u64>().ok().map(|_| (port.to_owned(), path.to_owned()))
+        (!port.is_empty()).then(|| (port.to_owned(), path.to_owned()))
     };
     text.split(',').map(str::trim).filter(|i| !i.is_empty()).map(one).collect()
 }
