@@ -17,7 +17,7 @@ use crate::value::{Shape, Value};
 #[derive(Debug)]
 pub(crate) struct TemplateData<'a> {
     pub(crate) owner: owner::Identity<'a>,
-    /// The request's namespace.
+    /// The pod's namespace, or that of the workload around it in a file.
     pub(crate) deployment_namespace: &'a str,
     pub(crate) metadata: &'a Json,
     pub(crate) spec: &'a Json,

@@ -28,7 +28,9 @@ pub(crate) fn quantity(text: &str) -> Option<&'static str> {
     if text.is_empty() || digits(exponent) < exponent.len() {
         return Some(NO_QUANTITY);
     }
-    if whole.is_empty() && fraction.is_empty() && apimachinery::quantity::Quantity::parse(&format!("1{letters}")).is_some()
+    if whole.is_empty()
+        && fraction.is_empty()
+        && apimachinery::quantity::Quantity::parse(&format!("1{letters}")).is_some()
     {
         return Some("unable to parse numeric part of quantity");
     }
@@ -82,6 +84,19 @@ pub(crate) fn yaml(error: &apimachinery::yaml::Error) -> String {
     match error.line.saturating_sub(usize::from(parser)) {
         0 => format!("yaml: {problem}"),
         line => format!("yaml: line {line}: {problem}"),
+    }
+}
+
+/// What `encoding/json` says about a text that is no JSON, as far as the place tells.
+pub(crate) fn json(text: &str, error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "unexpected end of JSON input".to_owned();
+    }
+    match text.trim_start().chars().next() {
+        Some(first) if !"{[\"-tfn0123456789".contains(first) => {
+            format!("invalid character '{first}' looking for beginning of value")
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -71,7 +71,8 @@ fn inject(
     let name = described(&kind, &owner_metadata);
     let host_network = pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
     let owner = Owner { api_version: &api_version, kind: &kind, metadata: &owner_metadata };
-    let done = injector.engine().offline(pod, &owner).map_err(|e| Error::Refused(format!("{name}: {}", e.in_full())))?;
+    let done =
+        injector.engine().offline(pod, &owner).map_err(|e| Error::Refused(format!("{name}: {}", e.in_full())))?;
     warnings.extend(done.warnings.iter().map(|w| format!("{name}: {w}")));
     if done.decision.inject {
         *injected += 1;

@@ -150,10 +150,9 @@ impl Engine for Modern {
         if !decision.inject {
             return Ok(Injected { patch: Vec::new(), decision, warnings });
         }
-        let identity = Identity::Pod { request_namespace: request.namespace };
         let revision = self.revision.as_deref().unwrap_or("default");
         let variables = path::variables(request.path, &mut warnings);
-        let pass = Pass { object, namespace, identity, revision, variables, printed: request.printed };
+        let pass = Pass { object, namespace, identity: Identity::Pod, revision, variables, printed: request.printed };
         let injected = self.inject(pass, &mut warnings)?;
         let patch = diff(object, injected, apimachinery::schema::pod());
         Ok(Injected { patch, decision, warnings })
@@ -176,7 +175,7 @@ impl Engine for Modern {
             metadata.insert("namespace".to_owned(), namespace.clone().into());
         }
         let identity = if owner.kind == "Pod" {
-            Identity::Pod { request_namespace: &namespace }
+            Identity::Pod
         } else {
             Identity::Owner {
                 kind: Cow::Borrowed(owner.kind),

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use apimachinery::schema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::golang;
 use crate::pod;
 
 /// The annotation's name.
@@ -48,10 +50,23 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
 }
 
 impl Overrides {
-    /// Those recorded in a pod's annotation; empty if there are none that can be read.
-    pub(crate) fn of(pod: &Value) -> Self {
-        let text = pod::text(pod::strings(pod, "annotations"), OVERRIDES);
-        text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
+    /// Those recorded in a pod's annotation; empty if there is none.
+    ///
+    /// # Errors
+    /// Go's, for a text that is no JSON or does not hold containers.
+    pub(crate) fn of(pod: &Value) -> Result<Self, String> {
+        let Some(text) = pod::text(pod::strings(pod, "annotations"), OVERRIDES) else { return Ok(Self::default()) };
+        let value: Value = serde_json::from_str(text).map_err(|e| golang::json(text, &e))?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        let spec = schema::pod().field("spec").and_then(schema::Field::object);
+        let kind = |key: &str| match key {
+            "containers" | "initContainers" => spec.and_then(|spec| spec.field(key)).map(|field| &field.kind),
+            _ => None,
+        };
+        golang::decode::strict(&value, "inject.podOverrides", kind)?;
+        serde_json::from_value(value).map_err(|e| e.to_string())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -13,7 +13,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("istio.io/reroute-virtual-interfaces", interfaces),
     ("prometheus.istio.io/merge-metrics", boolean),
     (PROXY_CONFIG, config),
-    ("readiness.status.sidecar.istio.io/applicationPorts", |v| ports_or_star("readinessApplicationPorts", v)),
     ("readiness.status.sidecar.istio.io/failureThreshold", unsigned),
     ("readiness.status.sidecar.istio.io/initialDelaySeconds", unsigned),
     ("readiness.status.sidecar.istio.io/periodSeconds", unsigned),
@@ -184,10 +183,19 @@ mod tests {
                 "excludeIPRanges invalid: failed parsing cidr ' 11.0.0.0/8': netip.ParsePrefix(\" 11.0.0.0/8\"): ParseAddr(\" 11.0.0.0\"): unexpected character (at \" 11.0.0.0\")",
             ),
             ("sidecar.istio.io/proxyCPU", "1kk", "unable to parse quantity's suffix"),
-            ("proxy.istio.io/config", "discoveryAddress: istiod", "invalid discovery address: unable to split \"istiod\": address istiod: missing port in address"),
-            ("proxy.istio.io/config", "a: [", "failed to convert to apply proxy config: yaml: line 1: did not find expected node content"),
+            (
+                "proxy.istio.io/config",
+                "discoveryAddress: istiod",
+                "invalid discovery address: unable to split \"istiod\": address istiod: missing port in address",
+            ),
+            (
+                "proxy.istio.io/config",
+                "a: [",
+                "failed to convert to apply proxy config: yaml: line 1: did not find expected node content",
+            ),
         ] {
-            let all = format!("1 error occurred:\n\t* invalid value '{value}' for annotation '{annotation}': {says}\n\n");
+            let all =
+                format!("1 error occurred:\n\t* invalid value '{value}' for annotation '{annotation}': {says}\n\n");
             assert_eq!(said(annotation, value), all);
         }
         for (annotation, value) in [

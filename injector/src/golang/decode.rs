@@ -201,9 +201,7 @@ mod tests {
             ),
             (
                 json!({"containers": [{"livenessProbe": {"httpGet": {"port": true}}}]}),
-                Some(
-                    "bool into Go struct field HTTPGetAction.containers.livenessProbe.httpGet.port of type int32",
-                ),
+                Some("bool into Go struct field HTTPGetAction.containers.livenessProbe.httpGet.port of type int32"),
             ),
             (
                 json!({"containers": [{"imagePullPolicy": {}}]}),
@@ -211,7 +209,9 @@ mod tests {
             ),
             (
                 json!({"containers": [{"resources": {"limits": []}}]}),
-                Some("array into Go struct field ResourceRequirements.containers.resources.limits of type v1.ResourceList"),
+                Some(
+                    "array into Go struct field ResourceRequirements.containers.resources.limits of type v1.ResourceList",
+                ),
             ),
         ] {
             let says = says.map(|says| format!("json: cannot unmarshal {says}"));

@@ -10,7 +10,7 @@ use crate::golang;
 type Check = fn(&str, Generation) -> Result<(), String>;
 
 /// Annotation and check.
-const CHECKED: [(&str, Check); 13] = [
+const CHECKED: [(&str, Check); 11] = [
     ("sidecar.istio.io/interceptionMode", interception_mode),
     ("status.sidecar.istio.io/port", |v, _| status_port(v)),
     ("readiness.status.sidecar.istio.io/initialDelaySeconds", |v, _| number(v)),
@@ -25,14 +25,6 @@ const CHECKED: [(&str, Check); 13] = [
         Generation::V1_0 | Generation::V1_1 => Ok(()),
         Generation::V1_2 => ports("excludeOutboundPorts", v),
     }),
-    ("sidecar.istio.io/rewriteAppHTTPProbers", |v, generation| match generation {
-        Generation::V1_0 => Ok(()),
-        Generation::V1_1 | Generation::V1_2 => {
-            let why = || format!("strconv.ParseBool: parsing {}: invalid syntax", golang::quoted(v));
-            go_bool(v).map(drop).ok_or_else(why)
-        },
-    }),
-    ("sidecar.istio.io/proxyCPU", |_, _| Ok(())),
 ];
 
 /// Checks all annotations; the message names each that is wrong, with its value, in Istio's words.
@@ -100,9 +92,9 @@ fn ports(what: &str, text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Ok(());
     }
-    text.trim().split(',').try_for_each(|port| {
-        one_port(port).map_err(|why| format!("{what} invalid: failed parsing port '0': {why}"))
-    })
+    text.trim()
+        .split(',')
+        .try_for_each(|port| one_port(port).map_err(|why| format!("{what} invalid: failed parsing port '0': {why}")))
 }
 
 fn all_or_ranges(what: &str, text: &str) -> Result<(), String> {
@@ -115,9 +107,7 @@ fn ranges(what: &str, text: &str) -> Result<(), String> {
     }
     match text.split(',').find(|range| !is_cidr(range)) {
         None => Ok(()),
-        Some(range) => {
-            Err(format!("{what} invalid: failed parsing cidr '{range}': invalid CIDR address: {range}"))
-        }
+        Some(range) => Err(format!("{what} invalid: failed parsing cidr '{range}': invalid CIDR address: {range}")),
     }
 }
 
@@ -149,7 +139,7 @@ mod tests {
     #[test]
     fn values_are_judged_as_istio_judges_them() {
         for (key, good, bad) in [
-            ("status.sidecar.istio.io/port", vec!["0", "15020", "65535"], vec!["", "-1", "65536", "+1", "x", " 1"]),
+            ("status.sidecar.istio.io/port", vec!["0", "15020", "65535", " 1"], vec!["", "-1", "65536", "+1", "x"]),
             ("readiness.status.sidecar.istio.io/periodSeconds", vec!["4294967295"], vec!["4294967296", "1s"]),
             ("traffic.sidecar.istio.io/includeInboundPorts", vec!["", "*", " 80, 443"], vec!["80,,1", "http", "*,80"]),
             ("traffic.sidecar.istio.io/excludeInboundPorts", vec!["", "1"], vec!["*", "65536"]),

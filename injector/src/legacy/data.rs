@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::{Generation, Legacy, annotations_of, list, shape};
 use crate::engine::{Error, Owner};
 use crate::funcs::{Budget, Context};
+use crate::golang;
 use crate::mesh::{canonical, lay_over};
 use crate::template::{self, Template};
 use crate::value::{Shape, Value};
@@ -72,7 +73,7 @@ fn proxy_config<'a>(legacy: &'a Legacy, pod: &Json) -> Result<Cow<'a, Json>, Err
     let text = annotations_of(pod).and_then(|a| a.get(KEY)).and_then(Json::as_str);
     let (Generation::V1_2, Some(text)) = (legacy.generation, text) else { return Ok(Cow::Borrowed(mesh)) };
     let wrong = |why: String| Error::Annotations(format!("invalid value '{text}' for annotation '{KEY}': {why}"));
-    let own = apimachinery::yaml::parse(text).map_err(|e| wrong(e.to_string()))?;
+    let own = apimachinery::yaml::parse(text).map_err(|e| wrong(golang::yaml(&e)))?;
     if own.is_null() {
         return Ok(Cow::Borrowed(mesh));
     }

@@ -90,36 +90,55 @@ fn already_injected(
     purpose: Purpose,
     status: &Status,
 ) -> Result<bool, Error> {
-    let mut before = pod.clone();
-    if let Some(annotations) = before["metadata"]["annotations"].as_object_mut() {
-        annotations.remove(status::KEY);
-    }
-    if before["metadata"]["annotations"].as_object().is_some_and(Map::is_empty)
-        && let Some(metadata) = before["metadata"].as_object_mut()
-    {
-        metadata.remove("annotations");
-    }
-    for kind in &LISTS {
-        let names = (kind.named)(status);
-        if let Some(items) = before["spec"][kind.key].as_array_mut() {
-            items.retain(|item| !names.as_ref().is_some_and(|names| names.iter().any(|n| n == name(item))));
+    let without = |annotations: &Map<String, Value>| {
+        let mut before = pod.clone();
+        if let Some(own) = before["metadata"]["annotations"].as_object_mut() {
+            own.retain(|key, value| key != status::KEY && annotations.get(key) != Some(value));
         }
-    }
-    let mut rendered = prepared(legacy, &before, workload, purpose)?;
-    // The probes point to the sidecar already, so what they were is known to its variable alone.
-    let probers = |containers: &[Value]| -> Option<Value> {
-        let proxy = containers.iter().find(|c| name(c) == PROXY)?;
-        proxy["env"].as_array()?.iter().find(|v| name(v) == PROBERS).cloned()
+        if before["metadata"]["annotations"].as_object().is_some_and(Map::is_empty)
+            && let Some(metadata) = before["metadata"].as_object_mut()
+        {
+            metadata.remove("annotations");
+        }
+        for kind in &LISTS {
+            let names = (kind.named)(status);
+            if let Some(items) = before["spec"][kind.key].as_array_mut() {
+                items.retain(|item| !names.as_ref().is_some_and(|names| names.iter().any(|n| n == name(item))));
+            }
+        }
+        before
     };
-    if let Some(variable) = probers(list(pod, "containers")) {
+    // The probes point to the sidecar already, so what they were is known to its variable alone.
+    let proxy = list(pod, "containers").iter().find(|c| name(c) == PROXY);
+    let probers = proxy.and_then(|proxy| proxy["env"].as_array()?.iter().find(|v| name(v) == PROBERS));
+    let again = |before: &Value| -> Result<Rendered, Error> {
+        let mut rendered = prepared(legacy, before, workload, purpose)?;
         for proxy in rendered.containers.iter_mut().filter(|c| name(c) == PROXY) {
-            push(proxy, "env", variable.clone());
+            probers.into_iter().for_each(|variable| push(proxy, "env", variable.clone()));
         }
+        Ok(rendered)
+    };
+    let rendered = again(&without(&Map::new()))?;
+    if is_there(pod, &rendered) {
+        return Ok(true);
     }
-    Ok(LISTS.iter().all(|kind| {
+    // Annotations that an injector added look like the user's; but the sidecar was told those that were there before.
+    let told = proxy.and_then(|proxy| {
+        let variable = proxy["env"].as_array()?.iter().find(|v| name(v) == "ISTIO_METAJSON_ANNOTATIONS")?;
+        serde_json::from_str::<Map<String, Value>>(variable["value"].as_str()?).ok()
+    });
+    let mut added = rendered.annotations;
+    added.extend(legacy.annotations.clone());
+    added.retain(|key, _| !told.as_ref().is_some_and(|told| told.contains_key(key)));
+    Ok(!added.is_empty() && is_there(pod, &again(&without(&added))?))
+}
+
+/// Whether a pod holds all that a template printed.
+fn is_there(pod: &Value, rendered: &Rendered) -> bool {
+    LISTS.iter().all(|kind| {
         let here = list(pod, kind.key);
-        (kind.items)(&rendered).iter().all(|item| here.iter().any(|h| name(h) == name(item) && holds(h, item)))
-    }))
+        (kind.items)(rendered).iter().all(|item| here.iter().any(|h| name(h) == name(item) && holds(h, item)))
+    })
 }
 
 /// Whether everything in `wanted` is in `found`, where the apiserver and other webhooks may have added to it.

@@ -41,7 +41,8 @@ pub(crate) fn read(text: &str) -> Result<Rendered, Unusable> {
         message: format!("no YAML, line {}: {e}", e.line),
     })?;
     typed(&document).map_err(|message| {
-        let decoded = pod_spec().map(|spec| decode::lenient(&document, "inject.SidecarInjectionSpec", |key| kind_of(spec, key)));
+        let decoded =
+            pod_spec().map(|spec| decode::lenient(&document, "inject.SidecarInjectionSpec", |key| kind_of(spec, key)));
         let said = match decoded {
             Ok(Err(why)) => format!("error unmarshaling JSON: {why}"),
             _ => format!("the template printed {message}"),
@@ -242,7 +243,10 @@ mod tests {
                 "rewriteAppHTTPProbe: maybe\n",
                 "error unmarshaling JSON: json: cannot unmarshal string into Go struct field SidecarInjectionSpec.rewriteAppHTTPProbe of type bool",
             ),
-            ("- a\n", "error unmarshaling JSON: json: cannot unmarshal array into Go value of type inject.SidecarInjectionSpec"),
+            (
+                "- a\n",
+                "error unmarshaling JSON: json: cannot unmarshal array into Go value of type inject.SidecarInjectionSpec",
+            ),
             ("a: [\n", "error converting YAML to JSON: yaml: line 1: did not find expected node content"),
         ] {
             assert_eq!(read(text).unwrap_err().said, says);

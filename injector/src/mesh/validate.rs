@@ -128,22 +128,31 @@ mod tests {
         for (config, says) in [
             (json!({}), &[][..]),
             (json!({"concurrency": -1, "discoveryAddress": "istiod.istio-system.svc:15012"}), &[]),
-            (json!({"discoveryAddress": "[fd00::1]:15012", "tracing": {"zipkin": {"address": "$(HOST_IP):9411"}}}), &[]),
+            (
+                json!({"discoveryAddress": "[fd00::1]:15012", "tracing": {"zipkin": {"address": "$(HOST_IP):9411"}}}),
+                &[],
+            ),
             (json!({"discoveryAddress": ""}), &["discovery address must be set to the proxy discovery service"]),
-            (json!({"discoveryAddress": "a:b"}), &[
-                "invalid discovery address: port (b) is not a number: strconv.Atoi: parsing \"b\": invalid syntax",
-            ]),
-            (json!({"discoveryAddress": "a_b:1"}), &[
-                "invalid discovery address: \"a_b\" is not a valid hostname or an IP address",
-            ]),
-            (json!({"drainDuration": "0s", "statusPort": 0}), &[
-                "invalid drain duration: duration must be greater than 1ms",
-                "invalid status port: port number 0 must be in the range 1..65535",
-            ]),
+            (
+                json!({"discoveryAddress": "a:b"}),
+                &["invalid discovery address: port (b) is not a number: strconv.Atoi: parsing \"b\": invalid syntax"],
+            ),
+            (
+                json!({"discoveryAddress": "a_b:1"}),
+                &["invalid discovery address: \"a_b\" is not a valid hostname or an IP address"],
+            ),
+            (
+                json!({"drainDuration": "0s", "statusPort": 0}),
+                &[
+                    "invalid drain duration: duration must be greater than 1ms",
+                    "invalid status port: port number 0 must be in the range 1..65535",
+                ],
+            ),
             (json!({"drainDuration": "1.5s"}), &["drain time only supports durations to seconds precision"]),
-            (json!({"tracing": {"zipkin": {}}}), &[
-                "invalid zipkin config: unable to split \"\": address : missing port in address",
-            ]),
+            (
+                json!({"tracing": {"zipkin": {}}}),
+                &["invalid zipkin config: unable to split \"\": address : missing port in address"],
+            ),
             (json!({"interceptionMode": "BOGUS"}), &["unknown value \"BOGUS\" for interceptionMode"]),
         ] {
             assert_eq!(problems(&config), says, "{config}");

@@ -33,7 +33,7 @@ pub(super) struct Pass<'a> {
 /// Where a pod's workload is known from.
 pub(super) enum Identity<'a> {
     /// The pod's own references.
-    Pod { request_namespace: &'a str },
+    Pod,
     /// The object around the pod template in a file.
     Owner { kind: Cow<'a, str>, api_version: Cow<'a, str>, name: Cow<'a, str>, namespace: Cow<'a, str> },
 }
@@ -63,7 +63,8 @@ impl Modern {
             .map_err(|e| Error::Annotations(format!("failed to run injection template: {e}")))?;
         let templates = self.templates_of(annotations)?;
         let status = Status::of(pass.object);
-        let overrides = Overrides::of(pass.object);
+        let overrides = Overrides::of(pass.object)
+            .map_err(|e| Error::Annotations(format!("failed to run injection template: {e}")))?;
         let mut target = pass.object.clone();
         if self.environment.openshift {
             drop_default_ids(&mut target);
@@ -76,8 +77,7 @@ impl Modern {
         let metadata = metadata_in(&view, pass.namespace);
         let labels = pod::strings(&view, "labels");
         let variables = self.variables(&pass, labels);
-        let network =
-            variables.iter().find(|(k, _)| k == path::NETWORK).map(|(_, v)| v.clone()).filter(|n| !n.is_empty());
+        let network = variables.iter().find(|(k, _)| k == path::NETWORK).map(|(_, v)| v.clone());
         let proxy_config = data::proxy_config(
             &self.mesh,
             &self.proxy_configs,
@@ -99,7 +99,8 @@ impl Modern {
         let mut target = merged;
         let users = reapply(&mut target, &template_pod, original, status.as_ref(), &overrides)?;
         adjust_ids(&mut target, &template_pod, &users, tproxy(annotations, &proxy_config));
-        if status.is_none()
+        let again = annotations.contains_key(status::STATUS);
+        if !again
             && overrides.is_empty()
             && !users.is_empty()
             && let Some(annotations) = pod::strings_mut(&mut target, "annotations")
@@ -107,7 +108,6 @@ impl Modern {
             let text = serde_json::to_string(&users).unwrap_or_default();
             annotations.insert(OVERRIDES.to_owned(), text.into());
         }
-        let again = status.is_some();
         let settings = postprocess::Settings {
             mesh: &self.mesh,
             values: &self.values,
@@ -119,7 +119,7 @@ impl Modern {
             again,
         };
         postprocess::run(&mut target, &template_pod, &settings, warnings)?;
-        if again {
+        if status.is_some() {
             order::keep(&mut target, original);
         }
         Ok(target)
@@ -129,14 +129,20 @@ impl Modern {
     fn variables(&self, pass: &Pass<'_>, labels: &Map<String, Value>) -> Vec<(String, String)> {
         let mut all: BTreeMap<String, String> = pass.variables.iter().cloned().collect();
         let value = |pointer: &str| self.values.pointer(pointer).and_then(Value::as_str).filter(|s| !s.is_empty());
-        let defaults =
-            [(path::CLUSTER, value("/global/multiCluster/clusterName")), (path::NETWORK, value("/global/network"))];
+        // A label that is there hides the values, even when it is empty.
+        let label = pod::text(labels, "topology.istio.io/network");
+        let defaults = [
+            (path::CLUSTER, value("/global/multiCluster/clusterName")),
+            (path::NETWORK, value("/global/network").filter(|_| label.is_none())),
+        ];
         for (name, value) in defaults {
-            if let (Some(value), false) = (value, all.contains_key(name)) {
+            if let Some(value) = value
+                && all.get(name).is_none_or(String::is_empty)
+            {
                 all.insert(name.to_owned(), value.to_owned());
             }
         }
-        if let Some(network) = pod::text(labels, "topology.istio.io/network").filter(|n| !n.is_empty()) {
+        if let Some(network) = label.filter(|n| !n.is_empty()) {
             all.insert(path::NETWORK.to_owned(), network.to_owned());
         }
         all.into_iter().collect()
@@ -156,15 +162,13 @@ impl Modern {
         let empty = Value::Object(Map::new());
         let spec = view.get("spec").unwrap_or(&empty);
         let (owner, deployment_namespace) = match &pass.identity {
-            Identity::Pod { request_namespace } => {
-                (owner::identify(metadata, pod::strings(view, "labels")), *request_namespace)
-            }
+            Identity::Pod => (owner::identify(metadata, pod::strings(view, "labels")), pass.namespace),
             Identity::Owner { kind, api_version, name, namespace } => (
                 owner::Identity { kind: kind.clone(), api_version: api_version.clone(), name: name.clone() },
                 &**namespace,
             ),
         };
-        let kind = pod::text(annotations, "sidecar.istio.io/proxyImageType").filter(|k| !k.is_empty());
+        let kind = pod::text(annotations, "sidecar.istio.io/proxyImageType");
         let configured = proxy_config.pointer("/image/imageType").and_then(Value::as_str).filter(|k| !k.is_empty());
         let variant = self.values.pointer("/global/variant").and_then(Value::as_str).unwrap_or_default();
         let name = |key: &str| self.values.pointer(&format!("/global/{key}/image")).and_then(Value::as_str);
@@ -377,6 +381,7 @@ fn adjust_ids(target: &mut Value, template_pod: &Value, users: &Overrides, tprox
             continue;
         }
         if cni
+            && !tproxy
             && name == VALIDATION
             && let Some(context) = pod::object_mut(container, "securityContext")
         {
@@ -397,23 +402,31 @@ fn adjust_ids(target: &mut Value, template_pod: &Value, users: &Overrides, tprox
     }
 }
 
+/// The annotation cannot take back what the ProxyConfig says.
 fn tproxy(annotations: &Map<String, Value>, proxy_config: &Value) -> bool {
     let configured = proxy_config.get("interceptionMode").and_then(Value::as_str);
-    pod::text(annotations, "sidecar.istio.io/interceptionMode").or(configured) == Some("TPROXY")
+    [pod::text(annotations, "sidecar.istio.io/interceptionMode"), configured].contains(&Some("TPROXY"))
 }
 
 /// OpenShift gives every container without an id the same one, which must not become the proxy's.
 ///
-/// If the user's proxy has the id of the last application container, its ids are dropped.
+/// If the user's proxy has the id of the last application container that has one, its ids are dropped; none is 0.
 fn drop_default_ids(target: &mut Value) {
     let user_of = |c: &Value| c.pointer("/securityContext/runAsUser").and_then(Value::as_i64);
-    let last = pod::list(target, "containers").iter().rfind(|c| pod::name(c) != PROXY).map(user_of);
-    let Some(last) = last else { return };
-    let Some(proxy) = pod::proxy_mut(target) else { return };
-    if user_of(proxy) != last {
+    let (mut proxy, mut application) = (0, 0);
+    for container in pod::list(target, "containers") {
+        let user = match pod::name(container) {
+            PROXY => &mut proxy,
+            INIT | VALIDATION => continue,
+            _ => &mut application,
+        };
+        *user = user_of(container).unwrap_or(*user);
+    }
+    if proxy != application {
         return;
     }
-    if let Some(context) = proxy.get_mut("securityContext").and_then(Value::as_object_mut) {
+    let context = pod::proxy_mut(target).and_then(|p| p.get_mut("securityContext")).and_then(Value::as_object_mut);
+    if let Some(context) = context {
         context.remove("runAsUser");
         context.remove("runAsGroup");
     }

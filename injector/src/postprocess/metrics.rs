@@ -41,11 +41,13 @@ pub(crate) fn merge(target: &mut Value, mesh: &Value, warnings: &mut Vec<String>
     }
     let agent = status_port(mesh).to_string();
     // The agent's port already: injected before, or the user's own wish.
-    if scrape.port == agent {
+    if annotated_port(annotations) == Some(agent.as_str()) {
         return Ok(());
     }
     for port in std::iter::once(&scrape.port).filter(|p| !p.is_empty()).chain(scrape.targets.iter().map(|(p, _)| p)) {
-        check(port, &agent).map_err(|e| Error::Refused(format!("failed to process pod: invalid prometheus scrape configuration: {e}")))?;
+        check(port, &agent).map_err(|e| {
+            Error::Refused(format!("failed to process pod: invalid prometheus scrape configuration: {e}"))
+        })?;
     }
     if scrape != Scrape::default()
         && let Some(proxy) = pod::proxy_mut(target)
@@ -59,6 +61,12 @@ pub(crate) fn merge(target: &mut Value, mesh: &Value, warnings: &mut Vec<String>
         }
     }
     Ok(())
+}
+
+/// The port that the pod itself annotates, under any name that Prometheus takes for it.
+fn annotated_port(annotations: &Map<String, Value>) -> Option<&str> {
+    let own = annotations.iter().find(|(key, _)| label(key) == "prometheus_io_port");
+    own.and_then(|(_, value)| value.as_str())
 }
 
 fn enabled(annotations: &Map<String, Value>, mesh: &Value) -> bool {
