@@ -25,7 +25,12 @@ pub(crate) struct Status {
 impl Status {
     /// The status of a pod; `None` if there is none that can be read.
     pub(crate) fn of(pod: &Value) -> Option<Self> {
-        serde_json::from_str(pod::text(pod::strings(pod, "annotations"), STATUS)?).ok()
+        let value: Value = serde_json::from_str(pod::text(pod::strings(pod, "annotations"), STATUS)?).ok()?;
+        match value {
+            Value::Null => Some(Self::default()),
+            Value::Object(_) => serde_json::from_value(value).ok(),
+            _ => None,
+        }
     }
 
     /// Whether an earlier injection put this container into that list (`containers` or `initContainers`).

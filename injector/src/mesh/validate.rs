@@ -55,6 +55,14 @@ pub(crate) fn problems(config: &Value) -> Vec<String> {
             note("", Err(format!("unknown value {} for {field}", quoted(value))));
         }
     }
+    let of = |field: &str| config.get(field).filter(|v| !v.is_null());
+    if let Some(value) = of("holdApplicationUntilProxyStarts").filter(|v| !v.is_boolean()) {
+        note("", Err(format!("holdApplicationUntilProxyStarts: {value} is not a boolean")));
+    }
+    let number = |v: &Value| v.as_str().map_or(v.is_i64(), |text| text.parse::<i32>().is_ok());
+    if let Some(value) = of("concurrency").filter(|v| !number(v)) {
+        note("", Err(format!("concurrency: {value} is not a whole number")));
+    }
     wrong
 }
 
@@ -152,6 +160,10 @@ mod tests {
             (
                 json!({"tracing": {"zipkin": {}}}),
                 &["invalid zipkin config: unable to split \"\": address : missing port in address"],
+            ),
+            (
+                json!({"holdApplicationUntilProxyStarts": "yes", "concurrency": "2"}),
+                &["holdApplicationUntilProxyStarts: \"yes\" is not a boolean"],
             ),
             (json!({"interceptionMode": "BOGUS"}), &["unknown value \"BOGUS\" for interceptionMode"]),
         ] {

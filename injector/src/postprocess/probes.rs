@@ -105,16 +105,18 @@ impl Container {
         let Some(object) = handler.as_object_mut() else { return };
         let Some(mut action) = object.remove(kind) else { return };
         let port = self.port(&action);
-        // Rewritten before: what it was is recorded already, or could not be.
-        let done = action.get("path").and_then(Value::as_str) == Some(path)
-            && port.as_ref().and_then(Value::as_i64) == Some(self.agent_port);
+        // Rewritten before: what it was is recorded already, or could not be. A name is never looked at for that, nor is
+        // a gRPC port.
+        let written = action.get("port").and_then(Value::as_i64).filter(|_| kind != "grpc");
+        let done = written == Some(self.mesh_port)
+            || written == Some(self.agent_port) && action.get("path").and_then(Value::as_str) == Some(path);
         match &port {
-            Some(port) if done || port.as_i64() == Some(self.mesh_port) => {}
+            Some(_) if done => {}
             Some(port) => {
                 let mut kept = action.clone();
                 if let Some(kept) = kept.as_object_mut() {
                     kept.insert("port".to_owned(), port.clone());
-                    kept.retain(|_, v| !v.is_null());
+                    kept.retain(|key, value| !is_left_out(key, value));
                 }
                 let mut entry = Map::new();
                 entry.insert(kind.to_owned(), kept);
@@ -140,14 +142,59 @@ impl Container {
         object.insert("httpGet".to_owned(), Value::Object(http));
     }
 
-    /// The number of a handler's port; a name is looked up in the container's ports.
+    /// The number of a handler's port; a text is a name, looked up in the container's ports.
     fn port(&self, action: &Value) -> Option<Value> {
         match action.get("port")? {
-            Value::String(name) => match self.ports.iter().find(|(n, _)| n == name) {
-                Some((_, number)) => Some(number.clone()),
-                None => name.parse::<i64>().ok().map(Value::from),
-            },
+            Value::String(name) => self.ports.iter().find(|(n, _)| n == name).map(|(_, number)| number.clone()),
             number => Some(number.clone()),
+        }
+    }
+}
+
+/// What Go leaves out when it writes a handler. A gRPC service is a pointer, so an empty one is there.
+fn is_left_out(key: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() && key != "service",
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is recorded for a probe of a container with the port `http` (8080) and the port `status` (15020).
+    fn recorded(probe: Value) -> Option<Value> {
+        let mut container = json!({
+            "name": "app", "livenessProbe": probe,
+            "ports": [{"name": "http", "containerPort": 8080}, {"name": "status", "containerPort": 15020}],
+        });
+        let mut recorded = Map::new();
+        Container::new(&container, 15020, 15021).rewrite(&mut container, &mut recorded, &mut Vec::new());
+        assert_eq!(container["livenessProbe"]["httpGet"]["port"], 15021);
+        recorded.remove("/app-health/app/livez")
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_istio_records() {
+        for (probe, expected) in [
+            (
+                json!({"httpGet": {"port": "http", "path": "", "host": ""}, "timeoutSeconds": 0}),
+                Some(json!({"httpGet": {"port": 8080}})),
+            ),
+            (json!({"httpGet": {"port": "8080"}}), None),
+            (json!({"tcpSocket": {"port": 15020}}), None),
+            (json!({"tcpSocket": {"port": "status"}}), Some(json!({"tcpSocket": {"port": 15020}}))),
+            (json!({"grpc": {"port": 15020, "service": ""}}), Some(json!({"grpc": {"port": 15020, "service": ""}}))),
+            (json!({"httpGet": {"port": 15021, "path": "/app-health/app/livez"}}), None),
+            (
+                json!({"httpGet": {"port": 15021, "path": "/own"}}),
+                Some(json!({"httpGet": {"port": 15021, "path": "/own"}})),
+            ),
+        ] {
+            assert_eq!(recorded(probe.clone()), expected, "{probe}");
         }
     }
 }
