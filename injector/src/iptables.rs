@@ -1,13 +1,18 @@
-//! What the init container of Istio 1.0 does: the commands that send a pod's traffic through the proxy.
+//! What Istio's init containers do: the commands or rules that send a pod's traffic through the proxy.
 //!
-//! The flags and variables of `istio-iptables.sh`, which did not change in 1.0.0 to 1.0.9; the commands are worked out, not run.
+//! For 1.0 the flags and variables of `istio-iptables.sh`, which did not change in 1.0.0 to 1.0.9, and the commands that it
+//! runs; for 1.9 and later those of `pilot-agent istio-iptables`, and the rules that it applies. All is worked out, nothing run.
+
+mod flags;
+mod modern;
 
 use std::collections::BTreeMap;
 
 /// What the flags come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Run these, in this order. Failures of the first [`CLEANING`] are to be ignored.
+    /// Commands to run, or lines of rules to apply, in this order. Failures of the first [`CLEANING`] commands of 1.0 are to
+    /// be ignored.
     Commands(Vec<String>),
     /// The flag `-h`: this text was asked for.
     Help(&'static str),
@@ -57,6 +62,15 @@ pub fn v1_0(arguments: &[String], environment: &BTreeMap<String, String>) -> Res
         );
     }
     Ok(Outcome::Commands(commands))
+}
+
+/// Works out the rules of Istio 1.9 and later: the input of `iptables-restore`, then with `--ipv6` that of
+/// `ip6tables-restore`.
+///
+/// # Errors
+/// A flag that there is not, one without its value, or one that asks for something else than rules.
+pub fn modern(arguments: &[String], environment: &BTreeMap<String, String>) -> Result<Outcome, String> {
+    modern::lines(arguments, environment).map(|lines| lines.map_or_else(Outcome::Help, Outcome::Commands))
 }
 
 /// `None` for `-h`.

@@ -11,21 +11,24 @@ use crate::iptables::{self, Outcome};
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(super) struct Iptables {
-    /// --era 1.0, then the arguments of Istio 1.0's istio-iptables.sh; its environment variables count, too
+    /// --era 1.0, then the arguments of Istio 1.0's istio-iptables.sh; or --era modern, then those of pilot-agent
+    /// istio-iptables. Their environment variables count, too
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }
 
 impl Iptables {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let arguments = match self.arguments.split_at_checked(2) {
-            Some(([flag, era], rest)) if flag == "--era" && era == "1.0" => rest,
-            Some(([flag, era], _)) if flag == "--era" => {
-                anyhow::bail!("--era {era}: only the commands of 1.0 are known")
-            }
-            _ => anyhow::bail!("begin with --era 1.0"),
+        let variables = variables().collect();
+        let outcome = match self.arguments.split_at_checked(2) {
+            Some(([flag, era], rest)) if flag == "--era" => match era.as_str() {
+                "1.0" => iptables::v1_0(rest, &variables),
+                "modern" => iptables::modern(rest, &variables),
+                _ => anyhow::bail!("--era {era}: only the eras 1.0 and modern are known"),
+            },
+            _ => anyhow::bail!("begin with --era 1.0 or --era modern"),
         };
-        let outcome = iptables::v1_0(arguments, &variables().collect()).map_err(anyhow::Error::msg)?;
+        let outcome = outcome.map_err(anyhow::Error::msg)?;
         match outcome {
             Outcome::Commands(commands) => {
                 input::print(&commands.iter().map(|command| format!("{command}\n")).collect::<String>())?;
