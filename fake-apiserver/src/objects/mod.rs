@@ -20,6 +20,7 @@ mod internal;
 pub(crate) mod managed_fields;
 pub(crate) mod names;
 pub(crate) mod patch;
+mod pods;
 mod quantity;
 pub(crate) mod strategy;
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub(crate) fn dns1123_subdomain_with_underscore(text: &str) -> Messages {
     messages
 }
 
-/// RFC 1035 label: names of Services (before 1.36) and their like.
+/// RFC 1035 label: versions of an API, kinds in lower case.
 pub(crate) fn dns1035_label(text: &str) -> Messages {
     let mut messages = Vec::new();
     if text.len() > 63 {
@@ -217,9 +217,40 @@ pub(crate) fn port_name(text: &str) -> Messages {
     messages
 }
 
-/// Whether a text is an IP address as Go's parser accepts it for the API.
-pub(crate) fn is_ip(text: &str) -> bool {
-    text.parse::<std::net::IpAddr>().is_ok()
+/// What a text is when it should be an IP address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ip {
+    /// None at all.
+    None,
+    /// One with zeros in front of a part, which older servers took.
+    LeadingZeros(std::net::IpAddr),
+    /// `::ffff:1.2.3.4`
+    Mapped(std::net::IpAddr),
+    /// One as it should be.
+    Good(std::net::IpAddr),
+}
+
+/// Reads an IP address.
+pub(crate) fn ip(text: &str) -> Ip {
+    use std::net::{IpAddr, Ipv4Addr};
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(mapped) => Ip::Mapped(IpAddr::V4(mapped)),
+            None => Ip::Good(IpAddr::V6(address)),
+        },
+        Ok(address) => Ip::Good(address),
+        Err(_) => {
+            // A part may have any number of zeros in front, if the rest is a part.
+            let parts: Option<Vec<u8>> = text
+                .split('.')
+                .map(|part| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?)
+                .collect();
+            match parts.as_deref() {
+                Some([a, b, c, d]) => Ip::LeadingZeros(IpAddr::V4(Ipv4Addr::new(*a, *b, *c, *d))),
+                _ => Ip::None,
+            }
+        }
+    }
 }
 
 /// Name of most objects; `prefix` for a `generateName`, whose last character may be a hyphen.
@@ -272,6 +303,8 @@ mod tests {
         assert_eq!(config_key("..x"), ["must not start with '..'"]);
         assert!(object_name("web-", true, dns1123_subdomain).is_empty());
         assert!(!object_name("web-", false, dns1123_subdomain).is_empty());
-        assert!(is_ip("::1") && !is_ip("010.0.0.1") && !is_ip("x"));
+        assert!(matches!(ip("::1"), Ip::Good(_)) && matches!(ip("::ffff:1.2.3.4"), Ip::Mapped(_)));
+        assert!(matches!(ip("010.0.0.1"), Ip::LeadingZeros(address) if address.to_string() == "10.0.0.1"));
+        assert_eq!([ip("x"), ip("1.2.3"), ip("1.2.3.256"), ip("1.2.+3.4")], [Ip::None; 4]);
     }
 }

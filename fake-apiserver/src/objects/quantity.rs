@@ -82,6 +82,11 @@ impl Quantity {
         self.nano % NANO == 0
     }
 
+    /// Both together, written as this one is.
+    pub(crate) fn plus(&self, other: &Quantity) -> Quantity {
+        Quantity { nano: self.nano.saturating_add(other.nano), format: self.format }
+    }
+
     /// A whole number of times another amount.
     pub(crate) fn is_multiple_of(&self, unit: &Quantity) -> bool {
         unit.nano != 0 && self.nano % unit.nano == 0

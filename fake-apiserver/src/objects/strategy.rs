@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::get::{self, list, set, sub, sub_mut, text};
-use super::{Target, decode, defaults};
+use super::{Target, decode, defaults, pods};
 
 /// Kinds whose `metadata.generation` counts the changes of their spec.
 const GENERATIONS: [(&str, &[&str]); 9] = [
@@ -71,8 +71,11 @@ pub(crate) fn forget_empty_lists(target: Target<'_>, object: &mut Value) {
 
 /// Before an object is created (after mutating admission): what the client wrote into the status is gone, the generation is 1.
 ///
-/// `uid` is the object's new uid; Jobs select their pods by it.
-pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) {
+/// `uid` is the object's new uid; Jobs select their pods by it. `now` gives the date of a condition of a new object.
+pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str, now: &dyn Fn() -> String) {
+    if let Some(spec) = template_spec(target, object) {
+        pods::drop_disabled(spec, None);
+    }
     if has_generation(target) {
         if let Some(metadata) = sub_mut(object, "metadata") {
             set(metadata, "generation", 1);
@@ -84,6 +87,7 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) 
         ("", "Pod") => {
             let class = defaults::qos_class(sub(object, "spec"));
             set(object, "status", json!({"phase": "Pending", "qosClass": class}));
+            pods::prepare_create(object, now);
         }
         ("", "Namespace") => {
             set(object, "status", json!({"phase": "Active"}));
@@ -110,6 +114,19 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str) 
         ("certificates.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io", _) => {}
         _ => zero_status(target, object),
     }
+}
+
+/// The spec of the pods that a workload makes.
+fn template_spec<'a>(target: Target<'_>, object: &'a mut Value) -> Option<&'a mut Value> {
+    let spec = object.get_mut("spec")?;
+    let spec = match (target.group, target.kind) {
+        ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
+        | ("", "ReplicationController")
+        | ("batch", "Job") => spec,
+        ("batch", "CronJob") => spec.get_mut("jobTemplate")?.get_mut("spec")?,
+        _ => return None,
+    };
+    spec.get_mut("template")?.get_mut("spec")
 }
 
 /// The status of a new object: what is always in one, if the kind has a status at all.
@@ -175,6 +192,11 @@ pub(crate) fn prepare_update(target: Target<'_>, new: &mut Value, old: &Value, s
         keep(new, "status");
     }
     match (target.group, target.kind, subresource) {
+        ("", "Pod", _) => {
+            if let Some(spec) = new.get_mut("spec") {
+                pods::drop_disabled(spec, Some(sub(old, "spec")));
+            }
+        }
         ("", "Namespace", "") => {
             if let (Some(finalizers), Some(spec)) = (sub(old, "spec").get("finalizers"), sub_mut(new, "spec")) {
                 set(spec, "finalizers", finalizers.clone());

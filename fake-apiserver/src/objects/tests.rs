@@ -110,7 +110,7 @@ fn create(target: Target<'_>, create: &Create) -> Result<(Value, Vec<String>), V
     let writer = Writer { manager: "refclient", subresource: "", time: "2026-01-01T00:00:00Z" };
     managed_fields::update(target, None, &mut object, &writer);
     let uid = get::text(&create.answer["metadata"], "uid").to_owned();
-    strategy::prepare_create(target, &mut object, &uid);
+    strategy::prepare_create(target, &mut object, &uid, &|| "2026-01-01T00:00:00Z".to_owned());
     let errors = validation::create(target, &object, namespace.is_some());
     if !errors.is_empty() {
         let name = get::text(&object["metadata"], "name").to_owned();
@@ -118,7 +118,7 @@ fn create(target: Target<'_>, create: &Create) -> Result<(Value, Vec<String>), V
     }
     strategy::forget_empty_lists(target, &mut object);
     let mut texts = decoded.warnings;
-    texts.extend(warnings::warnings(target, &object));
+    texts.extend(warnings::created(target, &object));
     Ok((object, texts))
 }
 

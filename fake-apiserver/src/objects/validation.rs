@@ -10,10 +10,12 @@ pub(crate) mod meta;
 mod mounts;
 mod pod;
 mod probes;
+pub(crate) mod profiles;
 mod resources;
 mod scheduling;
 mod security;
 pub(crate) mod selector;
+mod sources;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod volumes;
 mod windows;
 mod workloads;
 
+pub(crate) use container::each as container_each;
 use serde_json::Value;
 
 use super::field::{FieldError, Path};
@@ -93,8 +96,7 @@ fn check(target: Target<'_>, object: &Value, namespaced: bool, errors: &mut Vec<
 /// What a name of a kind must look like.
 pub(crate) fn name_format(target: Target<'_>) -> meta::NameFormat {
     match (target.group, target.kind) {
-        ("", "Namespace") => names::dns1123_label,
-        ("", "Service") => names::dns1035_label,
+        ("", "Namespace" | "Service") => names::dns1123_label,
         ("rbac.authorization.k8s.io" | "certificates.k8s.io", _) | ("", "Event") => names::path_segment,
         _ => names::dns1123_subdomain,
     }

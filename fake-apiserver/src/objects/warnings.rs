@@ -1,32 +1,55 @@
 //! Texts for `Warning` headers about objects that are valid and probably not meant so.
 
-use std::collections::HashMap;
+mod overlaps;
+mod ports;
+
+use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::Target;
 use super::field::{Path, go_quote};
 use super::get::{entries, int, list, object, sub, text};
 use super::quantity::Quantity;
+use super::validation::container_each as each;
+use super::{Target, names};
+
+/// Warnings about an object that was created.
+pub(crate) fn created(target: Target<'_>, object: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    if (target.group, target.kind) == ("", "Pod") {
+        let trouble = names::dns1123_label(text(sub(object, "metadata"), "name"));
+        if !trouble.is_empty() {
+            out.push(format!(
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]",
+                trouble.join(" ")
+            ));
+        }
+    }
+    out.extend(warnings(target, object));
+    out
+}
 
 /// Warnings about an object that was created or changed, in the apiserver's order.
 pub(crate) fn warnings(target: Target<'_>, object: &Value) -> Vec<String> {
     let mut out = Vec::new();
     let root = Path::root("spec");
     match (target.group, target.kind) {
-        ("", "Pod") => pod_spec(sub(object, "spec"), &root, &mut out),
+        ("", "Pod") => {
+            let metadata = Path::root("metadata");
+            pod(sub(object, "spec"), sub(object, "metadata"), &root, &metadata, &mut out);
+        }
         ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
         | ("", "ReplicationController")
         | ("batch", "Job") => {
             let path = root.child("template");
-            pod_spec(sub(sub(sub(object, "spec"), "template"), "spec"), &path.child("spec"), &mut out);
+            template(sub(sub(object, "spec"), "template"), &path, &mut out);
         }
         ("batch", "CronJob") => {
             let path = root.child("jobTemplate");
             let path = path.child("spec");
             let path = path.child("template");
             let job = sub(sub(sub(object, "spec"), "jobTemplate"), "spec");
-            pod_spec(sub(sub(job, "template"), "spec"), &path.child("spec"), &mut out);
+            template(sub(job, "template"), &path, &mut out);
         }
         ("", "Endpoints") => {
             out.push("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned());
@@ -36,144 +59,279 @@ pub(crate) fn warnings(target: Target<'_>, object: &Value) -> Vec<String> {
     out
 }
 
-/// Labels of nodes that have newer names.
-const OLD_NODE_LABELS: [(&str, &str, &str); 5] = [
-    ("beta.kubernetes.io/arch", "v1.14", "kubernetes.io/arch"),
-    ("beta.kubernetes.io/os", "v1.14", "kubernetes.io/os"),
-    ("failure-domain.beta.kubernetes.io/region", "v1.17", "topology.kubernetes.io/region"),
-    ("failure-domain.beta.kubernetes.io/zone", "v1.17", "topology.kubernetes.io/zone"),
-    ("beta.kubernetes.io/instance-type", "v1.17", "node.kubernetes.io/instance-type"),
+fn template(template: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    let (spec, metadata) = (path.child("spec"), path.child("metadata"));
+    pod(sub(template, "spec"), sub(template, "metadata"), &spec, &metadata, out);
+}
+
+/// Labels of nodes that are no longer to be used.
+fn old_node_label(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
+        "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
+        "failure-domain.beta.kubernetes.io/region" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"
+        }
+        "failure-domain.beta.kubernetes.io/zone" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"
+        }
+        "beta.kubernetes.io/instance-type" => {
+            "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"
+        }
+        "app.kubernetes.io/created-by" => "deprecated since v1.9",
+        "scheduler.alpha.kubernetes.io/preferAvoidPods" => "deprecated since v1.22; use Taints and Tolerations instead",
+        "node-role.kubernetes.io/master" => "use \"node-role.kubernetes.io/control-plane\" instead",
+        _ => return None,
+    })
+}
+
+/// Annotations that nobody reads any more.
+const OLD_ANNOTATIONS: [(&str, &str, &str); 3] = [
+    ("scheduler.alpha.kubernetes.io/critical-pod", "v1.16", "priorityClassName"),
+    ("security.alpha.kubernetes.io/sysctls", "v1.11", "sysctls"),
+    ("security.alpha.kubernetes.io/unsafe-sysctls", "v1.11", "sysctls"),
 ];
 
-fn pod_spec(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+/// Volumes whose drivers are gone or going: the field, the name that the warning gives it, what is said.
+const OLD_VOLUMES: [(&str, &str, &str); 9] = [
+    ("photonPersistentDisk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("gitRepo", "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
+    ("scaleIO", "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("flocker", "flocker", "deprecated in v1.22, non-functional in v1.25+"),
+    ("storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
+    ("quobyte", "quobyte", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("cephfs", "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
+];
+
+fn pod(spec: &Value, metadata: &Value, path: &Path<'_>, metadata_path: &Path<'_>, out: &mut Vec<String>) {
     let selector = path.child("nodeSelector");
     for (key, _) in entries(spec, "nodeSelector") {
-        for (_, since, new) in OLD_NODE_LABELS.iter().filter(|(old, _, _)| old == key) {
-            out.push(format!("{}: deprecated since {since}; use \"{new}\" instead", selector.key(key)));
+        if let Some(message) = old_node_label(key) {
+            out.push(format!("{}: {message}", selector.key(key)));
         }
     }
-    let aliases = path.child("hostAliases");
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    for (index, alias) in list(spec, "hostAliases").iter().enumerate() {
-        if seen.insert(text(alias, "ip"), index).is_some() {
-            out.push(format!("{}: duplicate ip {}", aliases.index(index), go_quote(text(alias, "ip"))));
+    node_affinity(spec, path, out);
+    let constraints = path.child("topologySpreadConstraints");
+    for (index, constraint) in list(spec, "topologySpreadConstraints").iter().enumerate() {
+        let path = constraints.index(index);
+        let key = text(constraint, "topologyKey");
+        if let Some(message) = old_node_label(key) {
+            out.push(format!("{}: {key} is {message}", path.child("topologyKey")));
         }
+        no_selector(constraint, &path, out);
+    }
+    let annotations_path = metadata_path.child("annotations");
+    let annotations = sub(metadata, "annotations");
+    for (key, since, field) in OLD_ANNOTATIONS.iter().filter(|(key, ..)| annotations.get(*key).is_some()) {
+        let path = annotations_path.key(key);
+        out.push(format!("{path}: non-functional in {since}+; use the \"{field}\" field instead"));
     }
     let volumes = path.child("volumes");
     for (index, volume) in list(spec, "volumes").iter().enumerate() {
-        if object(volume, "gitRepo").is_some() {
-            let path = volumes.index(index);
-            out.push(format!("{}: deprecated in v1.11, and disabled by default in v1.33+", path.child("gitRepo")));
-        }
-        overlapping(volume, out);
-    }
-    pull_secrets(spec, &path.child("imagePullSecrets"), out);
-    for field in ["initContainers", "containers", "ephemeralContainers"] {
-        let path = path.child(field);
-        for (index, container) in list(spec, field).iter().enumerate() {
-            self::container(container, &path.index(index), out);
+        let path = volumes.index(index);
+        for (at, (field, printed, message)) in OLD_VOLUMES.iter().enumerate() {
+            // Claims of ephemeral volumes come between Gluster's and Ceph's.
+            if at == 7 {
+                claim(volume, &path, out);
+            }
+            if object(volume, field).is_some() {
+                out.push(format!("{}: {message}", path.child(printed)));
+            }
         }
     }
-    duplicate_ports(spec, path, out);
+    overlaps::files(spec, out);
+    let aliases = path.child("hostAliases");
+    twice(list(spec, "hostAliases"), "ip", &aliases, out);
+    let secrets = path.child("imagePullSecrets");
+    twice(list(spec, "imagePullSecrets"), "name", &secrets, out);
+    for (index, _) in list(spec, "imagePullSecrets").iter().enumerate().filter(|(_, one)| text(one, "name").is_empty())
+    {
+        let path = secrets.index(index);
+        out.push(format!("{}: invalid empty name \"\"", path.child("name")));
+    }
+    let overhead = path.child("overhead");
+    for name in ["memory", "ephemeral-storage"] {
+        fraction(sub(spec, "overhead"), name, &overhead, out);
+    }
+    seccomp(spec, SECCOMP_POD, annotations, &annotations_path, out);
+    each(spec, path, &mut |container, path| self::container(container, annotations, path, &annotations_path, out));
+    ports::definitions(spec, path, out);
+    ports::names(spec, path, out);
+    if int(spec, "terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+        let path = path.child("terminationGracePeriodSeconds");
+        out.push(format!("{path}: must be >= 0; negative values are invalid and will be treated as 1"));
+    }
+    pod_affinity(spec, path, out);
+    addresses(spec, path, out);
 }
 
-fn pull_secrets(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
-    let mut seen = std::collections::HashSet::new();
-    for (index, secret) in list(spec, "imagePullSecrets").iter().enumerate() {
-        let name = text(secret, "name");
-        let path = path.index(index);
-        if name.is_empty() {
-            out.push(format!("{}: invalid empty name \"\"", path.child("name")));
-        } else if !seen.insert(name) {
-            out.push(format!("{}: duplicate name {}", path.child("name"), go_quote(name)));
+const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
+
+/// An annotation that does nothing where the field does not say the same.
+fn seccomp(owner: &Value, key: &str, annotations: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    let has_field = object(sub(owner, "securityContext"), "seccompProfile").is_some();
+    if !has_field && annotations.get(key).is_some() {
+        let path = path.key(key);
+        out.push(format!("{path}: non-functional in v1.27+; use the \"seccompProfile\" field instead"));
+    }
+}
+
+fn node_affinity(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    let affinity = sub(sub(spec, "affinity"), "nodeAffinity");
+    let path = path.child("affinity");
+    let path = path.child("nodeAffinity");
+    let required = path.child("requiredDuringSchedulingIgnoredDuringExecution");
+    let required = required.child("nodeSelectorTerms");
+    let terms = list(sub(affinity, "requiredDuringSchedulingIgnoredDuringExecution"), "nodeSelectorTerms");
+    for (index, term) in terms.iter().enumerate() {
+        node_term(term, false, &required.index(index), out);
+    }
+    let preferred = path.child("preferredDuringSchedulingIgnoredDuringExecution");
+    for (index, term) in list(affinity, "preferredDuringSchedulingIgnoredDuringExecution").iter().enumerate() {
+        let path = preferred.index(index);
+        node_term(sub(term, "preference"), true, &path.child("preference"), out);
+    }
+}
+
+fn node_term(term: &Value, check_values: bool, path: &Path<'_>, out: &mut Vec<String>) {
+    let expressions = path.child("matchExpressions");
+    for (index, expression) in list(term, "matchExpressions").iter().enumerate() {
+        let path = expressions.index(index);
+        let key = text(expression, "key");
+        if let Some(message) = old_node_label(key) {
+            out.push(format!("{}: {key} is {message}", path.child("key")));
+        }
+        let values = path.child("values");
+        for (index, value) in list(expression, "values").iter().enumerate().filter(|_| check_values) {
+            let value = value.as_str().unwrap_or_default();
+            for message in names::label_value(value) {
+                out.push(format!("{}: {value} is invalid, {message}", values.index(index)));
+            }
         }
     }
 }
 
-fn container(container: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+fn pod_affinity(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    let path = path.child("affinity");
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let affinity = sub(sub(spec, "affinity"), kind);
+        let path = path.child(kind);
+        let required = path.child("requiredDuringSchedulingIgnoredDuringExecution");
+        for (index, term) in list(affinity, "requiredDuringSchedulingIgnoredDuringExecution").iter().enumerate() {
+            no_selector(term, &required.index(index), out);
+        }
+        let preferred = path.child("preferredDuringSchedulingIgnoredDuringExecution");
+        for (index, term) in list(affinity, "preferredDuringSchedulingIgnoredDuringExecution").iter().enumerate() {
+            let path = preferred.index(index);
+            no_selector(sub(term, "podAffinityTerm"), &path.child("podAffinityTerm"), out);
+        }
+    }
+}
+
+fn no_selector(term: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    if object(term, "labelSelector").is_none() {
+        out.push(format!("{}: a null labelSelector results in matching no pod", path.child("labelSelector")));
+    }
+}
+
+fn claim(volume: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    let template = object(volume, "ephemeral").and_then(|source| object(source, "volumeClaimTemplate"));
+    let Some(template) = template else { return };
+    let resources = sub(sub(template, "spec"), "resources");
+    let path = path.child("ephemeral");
+    let path = path.child("volumeClaimTemplate");
+    let path = path.child("spec");
+    let path = path.child("resources");
+    for field in ["requests", "limits"] {
+        fraction(sub(resources, field), "storage", &path.child(field), out);
+    }
+}
+
+/// Things of which there are two with the same value of a field.
+fn twice(items: &[Value], field: &str, path: &Path<'_>, out: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let value = text(item, field);
+        if !seen.insert(value) {
+            let path = path.index(index);
+            out.push(format!("{}: duplicate {field} {}", path.child(field), go_quote(value)));
+        }
+    }
+}
+
+/// Parts of bytes.
+fn fraction(amounts: &Value, name: &str, path: &Path<'_>, out: &mut Vec<String>) {
+    let amount = amounts.get(name).and_then(Value::as_str).and_then(Quantity::parse);
+    if let Some(amount) = amount.filter(|amount| !amount.is_integer()) {
+        out.push(format!("{}: fractional byte value \"{amount}\" is invalid, must be an integer", path.key(name)));
+    }
+}
+
+fn container(
+    container: &Value,
+    annotations: &Value,
+    path: &Path<'_>,
+    annotations_path: &Path<'_>,
+    out: &mut Vec<String>,
+) {
+    let key = format!("{SECCOMP_CONTAINER}{}", text(container, "name"));
+    seccomp(container, &key, annotations, annotations_path, out);
+    let resources = path.child("resources");
+    for name in ["memory", "ephemeral-storage"] {
+        for field in ["limits", "requests"] {
+            fraction(sub(sub(container, "resources"), field), name, &resources.child(field), out);
+        }
+    }
     let variables = path.child("env");
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for (index, variable) in list(container, "env").iter().enumerate() {
         let name = text(variable, "name");
-        if !seen.insert(name) {
+        if seen.insert(name) {
+            continue;
+        }
+        // One that is made of the one before is meant so, unless it is nothing else.
+        let reference = format!("$({name})");
+        let value = text(variable, "value");
+        if object(variable, "valueFrom").is_some() || value == reference || !value.contains(&reference) {
             let path = variables.index(index);
             let quoted = go_quote(name);
             out.push(format!("{path}: hides previous definition of {quoted}, which may be dropped when using apply"));
         }
     }
-    let resources = path.child("resources");
-    for field in ["limits", "requests"] {
-        let path = resources.child(field);
-        for (name, amount) in entries(sub(container, "resources"), field) {
-            let bytes = matches!(name.as_str(), "memory" | "ephemeral-storage" | "storage");
-            let amount = amount.as_str().and_then(Quantity::parse);
-            if let Some(amount) = amount.filter(|amount| bytes && !amount.is_integer()) {
-                let path = path.key(name);
-                out.push(format!("{path}: fractional byte value \"{amount}\" is invalid, must be an integer"));
-            }
-        }
+}
+
+/// Addresses that could be written in a better way.
+fn addresses(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
+    let config = path.child("dnsConfig");
+    let servers = config.child("nameservers");
+    for (index, server) in list(sub(spec, "dnsConfig"), "nameservers").iter().enumerate() {
+        address(server.as_str().unwrap_or_default(), &servers.index(index), out);
+    }
+    let aliases = path.child("hostAliases");
+    for (index, alias) in list(spec, "hostAliases").iter().enumerate() {
+        let path = aliases.index(index);
+        address(text(alias, "ip"), &path.child("ip"), out);
     }
 }
 
-/// Ports that are defined twice, in one container or in two.
-fn duplicate_ports(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
-    let mut seen: HashMap<(i64, &str, i64, &str), String> = HashMap::new();
-    let containers = path.child("containers");
-    for (index, container) in list(spec, "containers").iter().enumerate() {
-        let path = containers.index(index);
-        let ports = path.child("ports");
-        for (index, port) in list(container, "ports").iter().enumerate() {
-            let number = |field: &str| int(port, field).unwrap_or(0);
-            let key = (number("containerPort"), text(port, "protocol"), number("hostPort"), text(port, "hostIP"));
-            let here = ports.index(index);
-            match seen.get(&key) {
-                Some(first) => out.push(format!("{here}: duplicate port definition with {first}")),
-                None => {
-                    seen.insert(key, here.to_string());
-                }
+fn address(text: &str, path: &Path<'_>, out: &mut Vec<String>) {
+    match names::ip(text) {
+        names::Ip::None => {}
+        names::Ip::LeadingZeros(address) | names::Ip::Mapped(address) => {
+            let quoted = go_quote(text);
+            out.push(format!("{path}: non-standard IP address {quoted} is invalid: use \"{address}\""));
+        }
+        names::Ip::Good(address) => {
+            let canonical = address.to_string();
+            if address.is_ipv6() && canonical != text {
+                let quoted = go_quote(text);
+                out.push(format!(
+                    "{path}: IPv6 address {quoted} should be in RFC 5952 canonical format (\"{canonical}\")"
+                ));
             }
         }
     }
-}
-
-/// Files of a projected volume that would be written twice.
-fn overlapping(volume: &Value, out: &mut Vec<String>) {
-    let Some(projected) = object(volume, "projected") else { return };
-    let mut files: HashMap<&str, &str> = HashMap::new();
-    for source in list(projected, "sources") {
-        for (field, name) in [("secret", "Secret"), ("configMap", "ConfigMap"), ("downwardAPI", "DownwardAPI")] {
-            let items = object(source, field).map_or(&[][..], |source| list(source, "items"));
-            for item in items {
-                add_file(volume, &mut files, text(item, "path"), name, out);
-            }
-        }
-        for (field, name) in
-            [("serviceAccountToken", "ServiceAccountToken"), ("clusterTrustBundle", "ClusterTrustBundle")]
-        {
-            if let Some(source) = object(source, field) {
-                add_file(volume, &mut files, text(source, "path"), name, out);
-            }
-        }
-    }
-}
-
-fn add_file<'a>(
-    volume: &Value,
-    files: &mut HashMap<&'a str, &'a str>,
-    place: &'a str,
-    source: &'a str,
-    out: &mut Vec<String>,
-) {
-    if place.is_empty() {
-        return;
-    }
-    if let Some(first) = files.get(place) {
-        out.push(format!(
-            "volume {} (Projected): overlapping paths: {} ({source}) with {} ({first})",
-            go_quote(text(volume, "name")),
-            go_quote(place),
-            go_quote(place),
-        ));
-    }
-    files.entry(place).or_insert(source);
 }

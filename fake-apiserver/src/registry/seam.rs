@@ -128,9 +128,9 @@ pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Valu
 }
 
 /// What a kind does to every new object, which has its name and uid by now.
-pub(crate) fn prepare_for_create(_core: &Core, resource: &Resource, object: &mut Value) {
+pub(crate) fn prepare_for_create(core: &Core, resource: &Resource, object: &mut Value) {
     let uid = super::meta::text(&object["metadata"], "uid").to_owned();
-    strategy::prepare_create(target(&resource.gvk), object, &uid);
+    strategy::prepare_create(target(&resource.gvk), object, &uid, &|| core.clock.now().rfc3339());
     if resource.is_custom()
         && resource.subresource("status").is_some()
         && let Some(fields) = object.as_object_mut()
@@ -180,7 +180,7 @@ pub(crate) fn validate_create(
     errors.extend(super::structural::validate(core, resource, object, None));
     errors.extend(validate_webhooks(resource, object, None));
     refuse(resource, object, &errors)?;
-    super::admit::merge(texts, warnings::warnings(target(&resource.gvk), object));
+    super::admit::merge(texts, warnings::created(target(&resource.gvk), object));
     Ok(())
 }
 

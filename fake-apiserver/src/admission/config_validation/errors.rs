@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::golang::quote;
 use crate::objects::field::{ErrorType, FieldError};
 use crate::objects::names;
+pub(crate) use crate::objects::names::dns1035_label;
 
 /// The errors found so far.
 #[derive(Default)]
@@ -71,18 +72,6 @@ pub(crate) fn dns1123_subdomain(text: &str) -> Vec<String> {
     }
     if !text.split('.').all(|label| is_label(label, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())) {
         why.push("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')".to_owned());
-    }
-    why
-}
-
-/// What is wrong with a DNS-1035 label.
-pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
-    let mut why = Vec::new();
-    if text.len() > 63 {
-        why.push("must be no more than 63 characters".to_owned());
-    }
-    if !is_label(text, |byte| byte.is_ascii_lowercase()) {
-        why.push("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')".to_owned());
     }
     why
 }

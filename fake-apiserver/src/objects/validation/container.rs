@@ -41,7 +41,7 @@ pub(crate) fn init(pod: &Pod<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>)
         let path_of_list = path;
         let path = path.index(index);
         common(pod, container, &path, errors);
-        restart_policy(container, &path, errors);
+        init_restart_policy(container, &path, errors);
         let name = text(container, "name");
         if seen.contains(name) {
             errors.push(FieldError::duplicate_str(&path.child("name"), name));
@@ -59,6 +59,24 @@ pub(crate) fn init(pod: &Pod<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>)
                     errors.push(FieldError::forbidden(&path.child(field), detail));
                 }
             }
+            let policies = path.child("resizePolicy");
+            for (index, policy) in list(container, "resizePolicy").iter().enumerate() {
+                if text(policy, "restartPolicy") == "RestartContainer" {
+                    let path = policies.index(index);
+                    let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+                    errors.push(FieldError::invalid_str(&path.child("restartPolicy"), "RestartContainer", detail));
+                }
+            }
+        }
+    }
+}
+
+/// Visits every container of a spec with its place: init containers, regular ones, ephemeral ones.
+pub(crate) fn each(spec: &Value, path: &Path<'_>, visit: &mut dyn FnMut(&Value, &Path<'_>)) {
+    for field in ["initContainers", "containers", "ephemeralContainers"] {
+        let path = path.child(field);
+        for (index, container) in list(spec, field).iter().enumerate() {
+            visit(container, &path.index(index));
         }
     }
 }
@@ -257,23 +275,19 @@ fn resize_policy(pod: &Pod<'_>, container: &Value, path: &Path<'_>, errors: &mut
             }
         }
         if text(pod.spec, "restartPolicy") == "Never" && restart != "NotRequired" {
-            let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
             errors.push(FieldError::invalid_str(path, restart, detail));
         }
     }
 }
 
 fn restart_policy(container: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let policy = text(container, "restartPolicy");
     let rules = list(container, "restartPolicyRules");
-    if policy.is_empty() {
-        if !rules.is_empty() {
-            let detail = "must specify restartPolicy when restart rules are used";
-            errors.push(FieldError::required(&path.child("restartPolicy"), detail));
-        }
-    } else if !["Always", "Never", "OnFailure"].contains(&policy) {
-        let allowed = ["Always", "Never", "OnFailure"];
-        errors.push(FieldError::not_supported(&path.child("restartPolicy"), policy, &allowed));
+    if container.get("restartPolicy").is_some_and(Value::is_string) {
+        supported(container, "restartPolicy", &["Always", "Never", "OnFailure"], path, errors);
+    } else if !rules.is_empty() {
+        let detail = "must specify restartPolicy when restart rules are used";
+        errors.push(FieldError::required(&path.child("restartPolicy"), detail));
     }
     let rules_path = path.child("restartPolicyRules");
     if rules.len() > 20 {
@@ -281,17 +295,34 @@ fn restart_policy(container: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
     }
     for (index, rule) in rules.iter().enumerate() {
         let path = rules_path.index(index);
-        one_of(rule, "action", &["Restart"], &path, errors);
+        supported(rule, "action", &["Restart", "RestartAllContainers"], &path, errors);
         let codes_path = path.child("exitCodes");
         let Some(codes) = object(rule, "exitCodes") else {
             errors.push(FieldError::required(&codes_path, "must be specified"));
             continue;
         };
-        one_of(codes, "operator", &["In", "NotIn"], &codes_path, errors);
+        supported(codes, "operator", &["In", "NotIn"], &codes_path, errors);
         let values = list(codes, "values");
-        if values.is_empty() || values.len() > 255 {
-            let path = codes_path.child("values");
-            errors.push(FieldError::invalid(&path, sub(codes, "values"), "must have between 1 and 255 values"));
+        if values.len() > 255 {
+            errors.push(FieldError::too_many(&codes_path.child("values"), values.len(), 255));
         }
+    }
+}
+
+/// A string with a few allowed values, of which none is the empty one.
+fn supported(parent: &Value, field: &str, allowed: &[&str], path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let value = text(parent, field);
+    if !allowed.contains(&value) {
+        errors.push(FieldError::not_supported(&path.child(field), value, allowed));
+    }
+}
+
+/// Without a policy the rules of an init container are not looked at.
+fn init_restart_policy(container: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if container.get("restartPolicy").is_some_and(Value::is_string) {
+        restart_policy(container, path, errors);
+    } else if !list(container, "restartPolicyRules").is_empty() {
+        let detail = "must specify restartPolicy when restart rules are used";
+        errors.push(FieldError::required(&path.child("restartPolicy"), detail));
     }
 }

@@ -57,11 +57,46 @@ fn value_from(variable: &Value, from: &Value, path: &Path<'_>, errors: &mut Vec<
 }
 
 fn file_key(selector: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    for field in ["volumeName", "path", "key"] {
-        if text(selector, field).is_empty() {
+    for (field, format) in
+        [("key", names::env_var_name as fn(&str) -> names::Messages), ("volumeName", names::dns1123_label)]
+    {
+        let value = text(selector, field);
+        if value.is_empty() {
             errors.push(FieldError::required(&path.child(field), ""));
+        } else {
+            invalid_each(errors, &path.child(field), value, format(value));
         }
     }
+    let file = text(selector, "path");
+    if file.is_empty() {
+        errors.push(FieldError::required(&path.child("path"), ""));
+    } else {
+        super::volumes::path_no_backsteps(file, &path.child("path"), errors);
+    }
+}
+
+/// The volumes with files of variables have to be there, and to be empty at first.
+pub(crate) fn file_volumes(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    super::container::each(spec, path, &mut |container, path| {
+        let path = path.child("env");
+        for (index, variable) in list(container, "env").iter().enumerate() {
+            let from = object(variable, "valueFrom").and_then(|from| object(from, "fileKeyRef"));
+            let Some(selector) = from else { continue };
+            let name = text(selector, "volumeName");
+            let path = path.index(index);
+            let path = path.child("valueFrom");
+            let path = path.child("fileKeyRef");
+            let path = path.child("volumeName");
+            match list(spec, "volumes").iter().rfind(|volume| text(volume, "name") == name) {
+                None => errors.push(FieldError::not_found(&path, name)),
+                Some(volume) if object(volume, "emptyDir").is_none() => {
+                    let detail = "referenced volume must be of type emptyDir";
+                    errors.push(FieldError::invalid_str(&path, name, detail));
+                }
+                Some(_) => {}
+            }
+        }
+    });
 }
 
 /// `envFrom` of a container.

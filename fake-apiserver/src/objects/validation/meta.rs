@@ -88,7 +88,8 @@ pub(crate) fn labels(parent: &Value, field: &str, parent_path: &Path<'_>, errors
     }
 }
 
-fn annotations(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// A map of annotations.
+pub(crate) fn annotations(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let mut size = 0;
     for (key, value) in entries(metadata, "annotations") {
         // Case does not matter in annotation keys.

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::meta::{self, invalid_each, labels};
-use super::{container, resources, scheduling, security, volumes, windows};
+use super::{container, environment, profiles, resources, scheduling, security, volumes, windows};
 use crate::objects::field::{FieldError, Path};
 use crate::objects::get::{flag, int, is_set, list, object, sub, text};
-use crate::objects::names;
+use crate::objects::{internal, names};
 
 /// A pod's spec on the way through validation, with what is looked up often.
 pub(crate) struct Pod<'a> {
@@ -19,8 +19,7 @@ pub(crate) struct Pod<'a> {
 }
 
 impl<'a> Pod<'a> {
-    fn new(spec: &'a Value) -> Self {
-        let volumes = list(spec, "volumes").iter().map(|volume| (text(volume, "name"), volume)).collect();
+    fn new(spec: &'a Value, volumes: HashMap<&'a str, &'a Value>) -> Self {
         Pod {
             spec,
             grace_period: int(spec, "terminationGracePeriodSeconds"),
@@ -47,6 +46,7 @@ pub(crate) fn create(object: &Value, errors: &mut Vec<FieldError>) {
         let detail = "cannot be set until all schedulingGates have been cleared";
         errors.push(FieldError::forbidden(&path.child("nodeName"), detail));
     }
+    profiles::fields(object, &path, errors);
 }
 
 /// What a pod has to keep whether it is new or changed.
@@ -82,30 +82,43 @@ pub(crate) fn metadata_and_spec(object: &Value, errors: &mut Vec<FieldError>) {
 
 fn annotations(object: &Value, errors: &mut Vec<FieldError>) {
     let annotations = sub(sub(object, "metadata"), "annotations");
-    let cost = text(annotations, "controller.kubernetes.io/pod-deletion-cost");
-    if !cost.is_empty() && (cost.parse::<i32>().is_err() || cost.starts_with('+')) {
-        let root = Path::root("metadata");
-        let path = root.child("annotations");
-        let detail = "must be a 32bit integer";
-        errors.push(FieldError::invalid_str(&path.key("controller.kubernetes.io/pod-deletion-cost"), cost, detail));
+    let root = Path::root("metadata");
+    let path = root.child("annotations");
+    if let Some(mirrored) = annotations.get(MIRROR).and_then(Value::as_str)
+        && text(sub(object, "spec"), "nodeName").is_empty()
+    {
+        let detail = "must set spec.nodeName if mirror pod annotation is set";
+        errors.push(FieldError::invalid_str(&path.key(MIRROR), mirrored, detail));
     }
+    if let Some(cost) = annotations.get(DELETION_COST).and_then(Value::as_str)
+        && !is_deletion_cost(cost)
+    {
+        errors.push(FieldError::invalid_str(&path.key(DELETION_COST), cost, "must be a 32bit integer"));
+    }
+    profiles::annotations(object, &path, errors);
+}
+
+/// The annotation of a pod that a kubelet shows for a file of its own.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// A number of 32 bits, without a plus and without zeros in front.
+fn is_deletion_cost(text: &str) -> bool {
+    let padded = text.starts_with('+') || (text.starts_with('0') && text != "0");
+    !padded && text.parse::<i32>().is_ok()
 }
 
 /// The spec of a pod, or of a template (`pod_name` empty, `is_pod` false).
 pub(crate) fn spec(spec: &Value, pod_name: &str, is_pod: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let pod = Pod::new(spec);
-    if pod.grace_period.is_none() {
+    if int(spec, "terminationGracePeriodSeconds").is_none() {
         errors.push(FieldError::required(&path.child("terminationGracePeriodSeconds"), ""));
     }
-    volumes::volumes(spec, pod_name, &path.child("volumes"), errors);
+    let pod = Pod::new(spec, volumes::volumes(spec, pod_name, is_pod, &path.child("volumes"), errors));
     resource_claims(spec, &path.child("resourceClaims"), errors);
     container::regular(&pod, &path.child("containers"), errors);
     container::init(&pod, &path.child("initContainers"), errors);
     container::ephemeral(&pod, &path.child("ephemeralContainers"), errors);
-    if let Some(own) = object(spec, "resources") {
-        let path = path.child("resources");
-        resources::requirements(own, &[], &path, errors);
-    }
+    resources::pod(spec, path, errors);
     host_network_ports(spec, is_pod, &path.child("containers"), errors);
     container::one_of(spec, "restartPolicy", &["Always", "OnFailure", "Never"], path, errors);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
@@ -122,7 +135,9 @@ pub(crate) fn spec(spec: &Value, pod_name: &str, is_pod: bool, path: &Path<'_>, 
     }
     scheduling::gates(spec, &path.child("schedulingGates"), errors);
     scheduling::topology_spread(spec, &path.child("topologySpreadConstraints"), errors);
+    windows::host_process(spec, path, errors);
     host_users(spec, path, errors);
+    host_name(spec, path, errors);
     named(spec, "serviceAccountName", names::dns1123_subdomain, path, errors);
     named(spec, "nodeName", names::dns1123_subdomain, path, errors);
     if let Some(seconds) = int(spec, "activeDeadlineSeconds").filter(|seconds| !(1..=2_147_483_647).contains(seconds)) {
@@ -142,6 +157,7 @@ pub(crate) fn spec(spec: &Value, pod_name: &str, is_pod: bool, path: &Path<'_>, 
     }
     resources::overhead(spec, &path.child("overhead"), errors);
     windows::operating_system(spec, path, errors);
+    environment::file_volumes(spec, path, errors);
 }
 
 /// A name that may be absent.
@@ -150,6 +166,22 @@ fn named(parent: &Value, field: &str, format: meta::NameFormat, path: &Path<'_>,
     if !name.is_empty() {
         invalid_each(errors, &path.child(field), name, format(name));
     }
+}
+
+/// A name that takes the place of the one that the pod's own name gives.
+fn host_name(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let Some(name) = spec.get("hostnameOverride").and_then(Value::as_str) else { return };
+    let override_path = path.child("hostnameOverride");
+    for field in ["setHostnameAsFQDN", "hostNetwork"] {
+        if is_set(spec, field) {
+            let detail = format!("may not be specified when {field} is true");
+            errors.push(FieldError::forbidden(&override_path, detail));
+        }
+    }
+    if name.len() > 64 {
+        errors.push(FieldError::too_long(&override_path, 64));
+    }
+    invalid_each(errors, &override_path, name, names::dns1123_subdomain(name));
 }
 
 fn resource_claims(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -164,7 +196,16 @@ fn resource_claims(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) 
         } else {
             invalid_each(errors, &path.child("name"), name, names::dns1123_label(name));
         }
-        for field in ["resourceClaimName", "resourceClaimTemplateName"] {
+        let fields = ["resourceClaimName", "resourceClaimTemplateName"];
+        let detail = match fields.iter().filter(|field| claim.get(**field).is_some_and(Value::is_string)).count() {
+            0 => "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
+            1 => "",
+            _ => "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+        };
+        if !detail.is_empty() {
+            errors.push(FieldError::invalid_printed(&path, internal::compact("PodResourceClaim", claim), detail));
+        }
+        for field in fields {
             if let Some(name) = claim.get(field).and_then(Value::as_str) {
                 invalid_each(errors, &path.child(field), name, names::dns1123_subdomain(name));
             }
@@ -242,9 +283,18 @@ fn dns_config(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 /// An IP address.
 pub(crate) fn ip(address: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if !names::is_ip(address) {
-        let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-        errors.push(FieldError::invalid_str(path, address, detail));
+    match names::ip(address) {
+        names::Ip::Good(_) => {}
+        names::Ip::LeadingZeros(_) => {
+            errors.push(FieldError::invalid_str(path, address, "must not have leading 0s"));
+        }
+        names::Ip::Mapped(_) => {
+            errors.push(FieldError::invalid_str(path, address, "must not be an IPv4-mapped IPv6 address"));
+        }
+        names::Ip::None => {
+            let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            errors.push(FieldError::invalid_str(path, address, detail));
+        }
     }
 }
 
@@ -254,9 +304,14 @@ fn host_users(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
     for (field, printed) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
         if is_set(spec, field) {
-            errors.push(FieldError::forbidden(&path.child(printed), "when `pod.Spec.HostUsers` is false"));
+            errors.push(FieldError::forbidden(&path.child(printed), "when `hostUsers` is false"));
         }
     }
+    container::each(spec, path, &mut |container, path| {
+        if !list(container, "volumeDevices").is_empty() {
+            errors.push(FieldError::forbidden(&path.child("volumeDevices"), "when `hostUsers` is false"));
+        }
+    });
 }
 
 fn host_aliases(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::meta::invalid_each;
 use super::selector::{label_name, label_selector};
 use crate::objects::field::{FieldError, Path};
-use crate::objects::get::{int, list, object, sub, text};
+use crate::objects::get::{entries, int, list, object, sub, text};
 use crate::objects::names;
 
 /// `spec.affinity`.
@@ -140,21 +140,39 @@ fn pod_term(term: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     label_name(key, &key_path, errors);
 }
 
-/// `matchLabelKeys` and `mismatchLabelKeys` of a pod affinity term.
+/// `matchLabelKeys` and `mismatchLabelKeys` of a pod affinity term or a spread constraint.
+///
+/// By now the selector has an expression for each key of `matchLabelKeys` that the pod has a label for: a key that it had before
+/// as well is there twice.
 fn label_keys(term: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let selector = object(term, "labelSelector");
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
         let keys = list(term, field);
         let list_path = path.child(field);
-        if !keys.is_empty() && object(term, "labelSelector").is_none() {
+        if selector.is_none() && !keys.is_empty() {
             errors.push(FieldError::forbidden(&list_path, "must not be specified when labelSelector is not set"));
+            continue;
         }
         for (index, key) in keys.iter().enumerate() {
             label_name(key.as_str().unwrap_or_default(), &list_path.index(index), errors);
         }
     }
+    let keys = list(term, "matchLabelKeys");
+    if let Some(selector) = selector {
+        let mut selected: HashSet<&str> = entries(selector, "matchLabels").map(|(key, _)| key.as_str()).collect();
+        for requirement in list(selector, "matchExpressions") {
+            let key = text(requirement, "key");
+            let place = keys.iter().rposition(|known| known.as_str() == Some(key));
+            if let Some(index) = place.filter(|_| selected.contains(key)) {
+                let detail = "exists in both matchLabelKeys and labelSelector";
+                errors.push(FieldError::invalid_str(&path.index(index), key, detail));
+            }
+            selected.insert(key);
+        }
+    }
     let mismatch = list(term, "mismatchLabelKeys");
     let path = path.child("matchLabelKeys");
-    for (index, key) in list(term, "matchLabelKeys").iter().enumerate().filter(|(_, key)| mismatch.contains(key)) {
+    for (index, key) in keys.iter().enumerate().filter(|(_, key)| mismatch.contains(key)) {
         let detail = "exists in both matchLabelKeys and mismatchLabelKeys";
         errors.push(FieldError::invalid(&path.index(index), key, detail));
     }
@@ -195,6 +213,10 @@ pub(crate) fn tolerations(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldE
                     errors.push(FieldError::invalid_str(&operator_path, value, detail));
                 }
             }
+            "Lt" | "Gt" => {
+                let allowed = ["Equal", "Exists", "Lt", "Gt"];
+                errors.push(FieldError::not_supported(&operator_path, operator, &allowed));
+            }
             other => errors.push(FieldError::not_supported(&operator_path, other, &["Equal", "Exists"])),
         }
         let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
@@ -217,17 +239,16 @@ pub(crate) fn topology_spread(spec: &Value, path: &Path<'_>, errors: &mut Vec<Fi
         let key = text(constraint, "topologyKey");
         if key.is_empty() {
             errors.push(FieldError::required(&path.child("topologyKey"), "can not be empty"));
-        } else {
-            label_name(key, &path.child("topologyKey"), errors);
         }
         let action = text(constraint, "whenUnsatisfiable");
         let allowed = ["DoNotSchedule", "ScheduleAnyway"];
         if !allowed.contains(&action) {
             errors.push(FieldError::not_supported(&path.child("whenUnsatisfiable"), action, &allowed));
         }
-        // Two constraints on the same topology with the same action contradict each other.
-        let twin = constraints[..index]
+        // Two constraints on the same topology with the same action contradict each other; the first is told.
+        let twin = constraints
             .iter()
+            .skip(index + 1)
             .any(|other| text(other, "topologyKey") == key && text(other, "whenUnsatisfiable") == action);
         if twin {
             let pair = format!("{{{key}, {action}}}");
@@ -249,28 +270,8 @@ pub(crate) fn topology_spread(spec: &Value, path: &Path<'_>, errors: &mut Vec<Fi
                 errors.push(FieldError::not_supported(&path.child(field), policy, &["Honor", "Ignore"]));
             }
         }
-        spread_label_keys(constraint, &path.child("matchLabelKeys"), errors);
+        label_keys(constraint, &path, errors);
         label_selector(object(constraint, "labelSelector"), &path.child("labelSelector"), errors);
-    }
-}
-
-fn spread_label_keys(constraint: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let keys = list(constraint, "matchLabelKeys");
-    let selector = object(constraint, "labelSelector");
-    if !keys.is_empty() && selector.is_none() {
-        errors.push(FieldError::forbidden(path, "must not be specified when labelSelector is not set"));
-    }
-    for (index, key) in keys.iter().enumerate() {
-        let key = key.as_str().unwrap_or_default();
-        label_name(key, &path.index(index), errors);
-        let selected = selector.is_some_and(|selector| {
-            sub(selector, "matchLabels").get(key).is_some()
-                || list(selector, "matchExpressions").iter().any(|requirement| text(requirement, "key") == key)
-        });
-        if selected {
-            let detail = "exists in both matchLabelKeys and labelSelector";
-            errors.push(FieldError::invalid_str(&path.index(index), key, detail));
-        }
     }
 }
 

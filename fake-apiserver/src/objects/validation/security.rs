@@ -184,14 +184,69 @@ fn windows(context: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let path = path.child("gmsaCredentialSpecName");
         super::meta::invalid_each(errors, &path, name, names::dns1123_subdomain(name));
     }
-    if let Some(user) = options.get("runAsUserName").and_then(Value::as_str) {
-        let path = path.child("runAsUserName");
-        if user.is_empty() {
-            errors.push(FieldError::invalid_str(&path, user, "runAsUserName cannot be an empty string"));
-        } else if user.chars().any(char::is_control) {
-            errors.push(FieldError::invalid_str(&path, user, "runAsUserName cannot contain control characters"));
-        } else if user.matches('\\').count() > 1 {
-            errors.push(FieldError::invalid_str(&path, user, "runAsUserName cannot contain more than one backslash"));
+    if let Some(credentials) = options.get("gmsaCredentialSpec").and_then(Value::as_str) {
+        let path = path.child("gmsaCredentialSpec");
+        if credentials.is_empty() {
+            errors.push(FieldError::invalid_str(&path, credentials, "gmsaCredentialSpec cannot be an empty string"));
+        } else if credentials.len() > 64 * 1024 {
+            errors.push(FieldError::invalid_str(&path, credentials, "gmsaCredentialSpec size must be under 64 KiB"));
         }
     }
+    if let Some(user) = options.get("runAsUserName").and_then(Value::as_str) {
+        let path = path.child("runAsUserName");
+        for detail in windows_user(user) {
+            errors.push(FieldError::invalid_str(&path, user, detail));
+        }
+    }
+}
+
+/// `DOMAIN\USER`, the domain being optional.
+fn windows_user(name: &str) -> Vec<&'static str> {
+    if name.is_empty() {
+        return vec!["runAsUserName cannot be an empty string"];
+    }
+    if name.bytes().any(|byte| byte.is_ascii_control()) {
+        return vec!["runAsUserName cannot contain control characters"];
+    }
+    let (domain, user) = match name.split_once('\\') {
+        None => (None, name),
+        Some((_, user)) if user.contains('\\') => return vec!["runAsUserName cannot contain more than one backslash"],
+        Some((domain, user)) => (Some(domain), user),
+    };
+    let mut trouble = Vec::new();
+    if domain.is_some_and(|domain| domain.len() >= 256) {
+        trouble.push("runAsUserName's Domain length must be under 256 characters");
+    }
+    if domain.is_some_and(|domain| !is_net_bios(domain) && !is_dns(domain)) {
+        trouble.push("runAsUserName's Domain doesn't match the NetBios nor the DNS format");
+    }
+    if user.is_empty() {
+        trouble.push("runAsUserName's User cannot be empty");
+    } else if user.len() > 104 {
+        trouble.push("runAsUserName's User length must not be longer than 104 characters");
+    }
+    if !user.is_empty() && user.bytes().all(|byte| matches!(byte, b'.' | b' ')) {
+        trouble.push("runAsUserName's User cannot contain only periods or spaces");
+    }
+    if user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']']) {
+        trouble.push("runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]");
+    }
+    trouble
+}
+
+/// 1 to 15 letters, the first of which is no dot.
+fn is_net_bios(domain: &str) -> bool {
+    let allowed = |letter: char| !matches!(letter, '\\' | '/' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
+    (1..=15).contains(&domain.chars().count()) && !domain.starts_with('.') && domain.chars().all(allowed)
+}
+
+fn is_dns(domain: &str) -> bool {
+    domain.split('.').all(|label| {
+        let bytes = label.as_bytes();
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        bytes.len() <= 63
+            && edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    })
 }

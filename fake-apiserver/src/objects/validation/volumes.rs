@@ -1,12 +1,12 @@
 //! Volumes of a pod.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::environment::{VOLUME_FIELDS, field_ref, resource_field};
 use super::meta::invalid_each;
-use super::selector::label_selector;
+use super::sources;
 use crate::objects::field::{FieldError, Path};
 use crate::objects::get::{int, list, object, sub, text};
 use crate::objects::names;
@@ -47,16 +47,15 @@ const SOURCES: [(&str, &str); 29] = [
 ];
 
 /// Texts that a source cannot do without.
-const REQUIRED: [(&str, &[&str]); 17] = [
+const REQUIRED: [(&str, &[&str]); 16] = [
     ("gitRepo", &["repository"]),
     ("gcePersistentDisk", &["pdName"]),
     ("awsElasticBlockStore", &["volumeID"]),
     ("secret", &["secretName"]),
     ("nfs", &["server", "path"]),
-    ("iscsi", &["targetPortal", "iqn"]),
+    ("iscsi", &["targetPortal"]),
     ("glusterfs", &["endpoints", "path"]),
     ("persistentVolumeClaim", &["claimName"]),
-    ("rbd", &["image"]),
     ("cinder", &["volumeID"]),
     ("flexVolume", &["driver"]),
     ("configMap", &["name"]),
@@ -67,43 +66,70 @@ const REQUIRED: [(&str, &[&str]); 17] = [
     ("azureDisk", &["diskName", "diskURI"]),
 ];
 
-/// `spec.volumes`; `pod_name` is empty for a template.
-pub(crate) fn volumes(spec: &Value, pod_name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let mut seen = HashSet::new();
-    for (index, volume) in list(spec, "volumes").iter().enumerate() {
+/// `spec.volumes`; `pod_name` is empty for a template. Yields the volumes that can be referred to: those without an error.
+pub(crate) fn volumes<'a>(
+    spec: &'a Value,
+    pod_name: &str,
+    is_pod: bool,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) -> HashMap<&'a str, &'a Value> {
+    let volumes = list(spec, "volumes");
+    let mut good: HashMap<&str, &Value> = HashMap::with_capacity(volumes.len());
+    // Claims that will be made for this pod: only a named pod's are known.
+    let made: HashSet<String> = volumes
+        .iter()
+        .filter(|volume| !pod_name.is_empty() && object(volume, "ephemeral").is_some())
+        .map(|volume| format!("{pod_name}-{}", text(volume, "name")))
+        .collect();
+    for (index, volume) in volumes.iter().enumerate() {
         let path = path.index(index);
         let name_path = path.child("name");
         let name = text(volume, "name");
-        // The source's errors come first (they are about the volume), the name's after them.
-        source(volume, name, pod_name, &path, errors);
         let before = errors.len();
+        // The source's errors come first (they are about the volume), the name's after them.
+        source(volume, name, pod_name, is_pod, &path, errors);
         if name.is_empty() {
             errors.push(FieldError::required(&name_path, ""));
         } else {
             invalid_each(errors, &name_path, name, names::dns1123_label(name));
         }
-        if errors.len() == before && !seen.insert(name) {
+        if good.contains_key(name) {
             errors.push(FieldError::duplicate_str(&name_path, name));
         }
+        if errors.len() == before {
+            good.insert(name, volume);
+        }
+        let claim = object(volume, "persistentVolumeClaim").map_or("", |claim| text(claim, "claimName"));
+        if made.contains(claim) {
+            let path = path.child("persistentVolumeClaim");
+            let detail = "must not reference a PVC that gets created for an ephemeral volume";
+            errors.push(FieldError::invalid_str(&path.child("claimName"), claim, detail));
+        }
     }
+    good
 }
 
-fn source(volume: &Value, name: &str, pod_name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let mut sources = 0;
+fn source(volume: &Value, name: &str, pod_name: &str, is_pod: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let mut count = 0;
     for (field, second) in SOURCES.into_iter().chain([("image", "image")]) {
         let Some(source) = object(volume, field) else { continue };
-        sources += 1;
-        if sources > 1 {
+        count += 1;
+        if count > 1 {
             errors.push(FieldError::forbidden(&path.child(second), "may not specify more than 1 volume type"));
             continue;
         }
-        let source_path = path.child(field);
+        // What is wrong inside of one is reported under another name.
+        let source_path = path.child(if field == "gcePersistentDisk" { "persistentDisk" } else { field });
         for (_, fields) in REQUIRED.iter().filter(|(kind, _)| *kind == field) {
             for required in fields.iter().filter(|required| text(source, required).is_empty()) {
                 errors.push(FieldError::required(&source_path.child(required), ""));
             }
         }
-        details(field, source, &source_path, errors);
+        details(field, source, is_pod, &source_path, errors);
+        if field == "iscsi" {
+            sources::iscsi_name(source, name, &path.child("name"), errors);
+        }
         if field == "ephemeral" && !pod_name.is_empty() && !name.is_empty() {
             let claim = format!("{pod_name}-{name}");
             for message in names::dns1123_subdomain(&claim) {
@@ -112,12 +138,12 @@ fn source(volume: &Value, name: &str, pod_name: &str, path: &Path<'_>, errors: &
             }
         }
     }
-    if sources == 0 {
+    if count == 0 {
         errors.push(FieldError::required(path, "must specify a volume type"));
     }
 }
 
-fn details(kind: &str, source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn details(kind: &str, source: &Value, is_pod: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     match kind {
         "emptyDir" if text(source, "sizeLimit").starts_with('-') => {
             let detail = "SizeLimit field must be a valid resource quantity";
@@ -126,7 +152,8 @@ fn details(kind: &str, source: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
         "hostPath" => host_path(source, path, errors),
         "gitRepo" => local_path(text(source, "directory"), &path.child("directory"), errors),
         "gcePersistentDisk" | "awsElasticBlockStore" => {
-            range(source, "partition", 0, 255, "must be between 0 and 255, inclusive", path, errors);
+            // Zero is allowed, whatever the message says.
+            range(source, "partition", 0, 255, "must be between 1 and 255, inclusive", path, errors);
         }
         "secret" | "configMap" => {
             mode(source, "defaultMode", path, errors);
@@ -136,7 +163,8 @@ fn details(kind: &str, source: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
             let detail = "must be an absolute path";
             errors.push(FieldError::invalid_str(&path.child("path"), text(source, "path"), detail));
         }
-        "iscsi" => range(source, "lun", 0, 255, "must be between 0 and 255, inclusive", path, errors),
+        "iscsi" | "fc" | "quobyte" | "flocker" | "rbd" | "cephfs" | "cinder" | "flexVolume" | "azureDisk"
+        | "storageos" | "scaleIO" => sources::details(kind, source, path, errors),
         "downwardAPI" => {
             mode(source, "defaultMode", path, errors);
             for file in list(source, "items") {
@@ -146,7 +174,7 @@ fn details(kind: &str, source: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
         "projected" => projected(source, path, errors),
         "csi" => csi(source, path, errors),
         "ephemeral" => ephemeral(source, path, errors),
-        "image" => image(source, path, errors),
+        "image" => image(source, is_pod, path, errors),
         _ => {}
     }
 }
@@ -264,22 +292,9 @@ fn projected(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             kinds += 1;
             service_account_token(token, path, &source_path.child("serviceAccountToken"), errors);
         }
-        if let Some(bundle) = object(projection, "clusterTrustBundle") {
-            kinds += 1;
-            let field_path = source_path.child("clusterTrustBundle");
-            trust_bundle(bundle, &field_path, errors);
-            let place = text(bundle, "path");
-            if !place.is_empty() && !seen.insert(place) {
-                errors.push(FieldError::invalid_str(path, place, "conflicting duplicate paths"));
-            }
-        }
-        if object(projection, "podCertificate").is_some() {
-            kinds += 1;
-        }
+        // clusterTrustBundle and podCertificate are behind gates that are off: they are dropped before anything looks at them.
         if kinds > 1 {
             errors.push(FieldError::forbidden(&source_path, "may not specify more than 1 volume type per source"));
-        } else if kinds == 0 {
-            errors.push(FieldError::required(&source_path, "must specify at least one source type"));
         }
     }
 }
@@ -298,34 +313,6 @@ fn service_account_token(token: &Value, volume: &Path<'_>, path: &Path<'_>, erro
     file_path(token, volume, errors);
 }
 
-fn trust_bundle(bundle: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let (name, signer) = (bundle.get("name"), bundle.get("signerName"));
-    match (name, signer) {
-        (Some(_), Some(_)) => {
-            errors.push(FieldError::invalid(path, bundle, "only one of name and signerName may be used"));
-        }
-        (Some(name), None) => {
-            if name.as_str().unwrap_or_default().is_empty() {
-                errors.push(FieldError::required(&path.child("name"), "must be a valid object name"));
-            }
-            if let Some(selector) = object(bundle, "labelSelector") {
-                let detail = "labelSelector must be unset if name is specified";
-                errors.push(FieldError::invalid(&path.child("labelSelector"), selector, detail));
-            }
-        }
-        (None, Some(signer)) => {
-            if signer.as_str().unwrap_or_default().is_empty() {
-                errors.push(FieldError::required(&path.child("signerName"), "must be a valid signer name"));
-            }
-            label_selector(object(bundle, "labelSelector"), &path.child("labelSelector"), errors);
-        }
-        (None, None) => {
-            errors.push(FieldError::required(path, "either name or signerName must be specified"));
-        }
-    }
-    file_path(bundle, path, errors);
-}
-
 fn csi(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let driver = text(source, "driver");
     let driver_path = path.child("driver");
@@ -338,13 +325,34 @@ fn csi(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let lower = driver.to_lowercase();
         invalid_each(errors, &driver_path, driver, names::dns1123_subdomain(&lower));
     }
-    if let Some(reference) = object(source, "nodePublishSecretRef")
-        && text(reference, "name").is_empty()
-    {
-        let path = path.child("nodePublishSecretRef");
-        errors.push(FieldError::required(&path.child("name"), ""));
+    if let Some(reference) = object(source, "nodePublishSecretRef") {
+        let name = text(reference, "name");
+        if name.is_empty() {
+            let path = path.child("nodePublishSecretRef");
+            errors.push(FieldError::required(&path.child("name"), ""));
+        } else {
+            // The apiserver leaves the reference out of the path.
+            invalid_each(errors, &path.child("name"), name, names::dns1123_subdomain(name));
+        }
     }
 }
+
+/// Metadata that the template of a claim cannot have, in the order in which they are reported.
+const TEMPLATE_FIELDS: [&str; 13] = [
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
 
 fn ephemeral(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let template_path = path.child("volumeClaimTemplate");
@@ -352,12 +360,28 @@ fn ephemeral(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::required(&template_path, ""));
         return;
     };
+    let metadata_path = template_path.child("metadata");
+    let metadata = sub(template, "metadata");
+    super::meta::annotations(metadata, &metadata_path.child("annotations"), errors);
+    super::meta::labels(metadata, "labels", &metadata_path, errors);
+    for field in TEMPLATE_FIELDS {
+        let set = match metadata.get(field) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Number(number)) => number.as_i64() != Some(0),
+            Some(_) => true,
+        };
+        if set {
+            errors.push(FieldError::forbidden(&metadata_path.child(field), "cannot be set"));
+        }
+    }
     let spec_path = template_path.child("spec");
     super::storage::claim_spec(sub(template, "spec"), &spec_path, errors);
 }
 
-fn image(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if text(source, "reference").is_empty() {
+/// An image volume of a template may get its reference later.
+fn image(source: &Value, is_pod: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if is_pod && text(source, "reference").is_empty() {
         errors.push(FieldError::required(&path.child("reference"), ""));
     }
     super::container::one_of(source, "pullPolicy", &["Always", "IfNotPresent", "Never"], path, errors);

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::container;
 use crate::objects::field::{FieldError, Path};
-use crate::objects::get::{is_set, list, object, sub, text};
+use crate::objects::get::{flag, is_set, object, sub, text};
 
 /// Fields of a pod's security context that are Linux' own, in the order in which they are reported; the names of those that are
 /// fields of the spec itself begin with a dot.
@@ -44,7 +45,7 @@ pub(crate) fn operating_system(spec: &Value, path: &Path<'_>, errors: &mut Vec<F
     let Some(os) = object(spec, "os") else { return };
     let os_path = path.child("os");
     match text(os, "name") {
-        "" => errors.push(FieldError::required(&os_path.child("name"), "cannot be empty")),
+        "" => errors.push(FieldError::required(&os_path.child("name"), "")),
         "linux" => linux(spec, path, errors),
         "windows" => windows(spec, path, errors),
         other => errors.push(FieldError::not_supported(&os_path, other, &["linux", "windows"])),
@@ -88,13 +89,40 @@ fn windows(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
 }
 
 fn each_context(spec: &Value, path: &Path<'_>, visit: &mut dyn FnMut(&Value, &Path<'_>)) {
-    for field in ["initContainers", "containers", "ephemeralContainers"] {
-        let path = path.child(field);
-        for (index, container) in list(spec, field).iter().enumerate() {
-            if let Some(context) = object(container, "securityContext") {
-                let path = path.index(index);
-                visit(context, &path.child("securityContext"));
-            }
+    container::each(spec, path, &mut |container, path| {
+        if let Some(context) = object(container, "securityContext") {
+            visit(context, &path.child("securityContext"));
         }
+    });
+}
+
+/// Containers that are processes of a Windows host: all of a pod's or none, and with the host's network.
+pub(crate) fn host_process(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let of = |owner: &Value| flag(sub(sub(owner, "securityContext"), "windowsOptions"), "hostProcess");
+    let of_pod = of(spec);
+    let (mut all, mut on_host) = (0, 0);
+    container::each(spec, path, &mut |container, path| {
+        all += 1;
+        let own = of(container);
+        if let (Some(of_pod), Some(own)) = (of_pod, own)
+            && of_pod != own
+        {
+            let path = path.child("securityContext");
+            let path = path.child("windowsOptions");
+            let detail = format!("pod hostProcess value must be identical if both are specified, was {of_pod}");
+            errors.push(FieldError::invalid(&path.child("hostProcess"), &Value::from(own), detail));
+        }
+        on_host += usize::from(own.or(of_pod).unwrap_or(false));
+    });
+    if on_host == 0 {
+        return;
+    }
+    if on_host != all {
+        let detail = "If pod contains any hostProcess containers then all containers must be HostProcess containers";
+        errors.push(FieldError::invalid_str(path, "", detail));
+    }
+    if !is_set(spec, "hostNetwork") {
+        let detail = "hostNetwork must be true if pod contains any hostProcess containers";
+        errors.push(FieldError::invalid(&path.child("hostNetwork"), &Value::from(false), detail));
     }
 }
