@@ -5,7 +5,8 @@
 //!
 //! Exit codes: 0, all went well; 1, a scenario failed, a review got no valid answer, a law is broken, a problem was found, or a
 //! line of a log could not be read;
-//! 2, the command could not be carried out (flags, files, an injector configuration that does not load).
+//! 2, the command could not be carried out (flags, files, an injector configuration that does not load); 130, it was
+//! interrupted, and what was shown is the result so far.
 
 mod capture;
 mod check;
@@ -14,6 +15,7 @@ mod comparison;
 mod doctor;
 mod import;
 mod injector;
+mod interrupt;
 mod merge;
 mod output;
 mod progress;
@@ -90,12 +92,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Report(args)) => args.run(&output),
         None => everything(&output),
     };
-    match done {
+    match done.and_then(|ok| output.whole().map(|()| ok)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             output.error(&error);
-            ExitCode::from(2)
+            interrupt::code(&error)
         }
     }
 }
@@ -106,14 +108,14 @@ fn everything(output: &Output) -> anyhow::Result<bool> {
     if !output.json {
         output.print(&format!("\n{}\n", output.style.strong(boxed::REPLAY_TITLE)));
     }
-    let replayed = replay::Args::default().replayed()?;
+    let (replayed, trouble) = replay::Args::default().replayed()?;
     if output.json {
         let scenarios: Vec<_> = outcomes.iter().map(Outcome::json).collect();
         output.print_json(&json!({ "scenarios": scenarios, "replay": replayed.json() }));
     } else {
         output.print(&crate::report::render(&replayed, output.style));
     }
-    Ok(outcomes.iter().all(Outcome::is_ok) && replayed.is_ok())
+    trouble.map_or_else(|| Ok(outcomes.iter().all(Outcome::is_ok) && replayed.is_ok()), Err)
 }
 
 /// A number above 0.

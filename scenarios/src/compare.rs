@@ -16,6 +16,7 @@ mod differ;
 mod gather;
 mod general;
 mod model;
+mod names;
 mod reproduce;
 mod subject;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use model::{Change, ChangeKind, Class, Comparison, Example, FORMAT_VERSION, 
 pub use reproduce::Backend;
 
 use crate::cluster::Pending;
-use crate::replay::{Job, Log, OpenError, Pace, Plan, Progress, Shard, Step, Webhook, Work, flow};
+use crate::replay::{Job, Log, OpenError, Pace, Plan, Progress, Shard, Step, Stop, Webhook, Work, flow};
 use crate::secrets;
 use answer::{Compared, Differing, Found, Pair};
 use classes::Classes;
@@ -68,6 +69,8 @@ pub struct Options {
     pub show_values: bool,
     /// Directory in which each minimal reproduction is saved as a scenario, its values as they are.
     pub save: Option<PathBuf>,
+    /// Ends it early: what is under way is finished, and the result says that it is not whole.
+    pub stop: Stop,
 }
 
 /// Why a comparison could not be carried out.
@@ -87,6 +90,8 @@ pub enum Error {
         /// What the operating system said.
         #[source]
         source: std::io::Error,
+        /// The comparison, which is done all the same.
+        comparison: Box<Comparison>,
     },
 }
 
@@ -99,6 +104,7 @@ impl Default for Options {
             allowed: Allowed::default(),
             show_values: false,
             save: None,
+            stop: Stop::default(),
         }
     }
 }
@@ -132,10 +138,11 @@ pub async fn compare(
         shard: options.shard,
         after: None,
         bytes: Arc::clone(&bytes),
+        stop: options.stop.clone(),
     };
     let (started, webhooks) = (Instant::now(), (baseline.webhook.clone(), candidate.webhook.clone()));
     let hide = redactor.clone();
-    flow(
+    let whole = flow(
         logs,
         &plan,
         move || Worker(Pair::new(&webhooks.0, &webhooks.1, hide.clone())),
@@ -146,7 +153,12 @@ pub async fn compare(
                     Err(problem) => comparison.unreadable(&problem.to_string()),
                 }
             }
-            progress(Progress { reviews: comparison.reviews, bytes: bytes.load(Ordering::Relaxed) });
+            progress(Progress {
+                reviews: comparison.reviews,
+                failed: comparison.unanswered,
+                unreadable: comparison.unreadable,
+                bytes: bytes.load(Ordering::Relaxed),
+            });
         },
     )
     .await?;
@@ -155,17 +167,21 @@ pub async fn compare(
     let (classes, pods) = classes.finish();
     comparison.pods = pods;
     let mut pair = Pair::new(&baseline.webhook, &candidate.webhook, redactor.clone());
+    let mut unsaved = None;
     for (index, (mut class, material)) in classes.into_iter().enumerate() {
-        if let (true, Some(material), Some(example)) = (index < options.minimal, material, &mut class.example) {
+        let wanted = index < options.minimal && !options.stop.told();
+        if let (true, Some(material), Some(example)) = (wanted, material, &mut class.example) {
             let minimal = reproduce::minimal(&mut pair, &material).await;
             example.minimal = minimal.as_ref().map(|object| pair.shown(object));
             if let (Some(directory), Some(backend), Some(object)) = (&options.save, &candidate.backend, minimal)
+                && unsaved.is_none()
                 && let Some((differences, after)) = reproduce::found_in(&mut pair, &material, &object).await
             {
                 let text = reproduce::scenario(&class, &object, &differences, &after, backend);
-                let file = save(directory, &class.id, &text)?;
-                if let Some(example) = &mut class.example {
-                    example.scenario = Some(file);
+                match (save(directory, &class.id, &text), &mut class.example) {
+                    (Ok(file), Some(example)) => example.scenario = Some(file),
+                    (Ok(_), None) => {}
+                    (Err(error), _) => unsaved = Some(error),
                 }
             }
         }
@@ -173,12 +189,16 @@ pub async fn compare(
     }
     options.allowed.mark(&mut comparison);
     comparison.seconds = started.elapsed().as_secs_f64();
-    Ok(comparison)
+    comparison.interrupted = !whole || options.stop.told();
+    match unsaved {
+        Some((file, source)) => Err(Error::Save { file, source, comparison: Box::new(comparison) }),
+        None => Ok(comparison),
+    }
 }
 
-fn save(directory: &Path, id: &str, text: &str) -> Result<String, Error> {
+fn save(directory: &Path, id: &str, text: &str) -> Result<String, (String, std::io::Error)> {
     let path = directory.join(format!("{id}.yaml"));
-    let failed = |path: &Path, source| Error::Save { file: path.display().to_string(), source };
+    let failed = |path: &Path, source| (path.display().to_string(), source);
     std::fs::create_dir_all(directory).map_err(|source| failed(directory, source))?;
     std::fs::write(&path, text).map_err(|source| failed(&path, source))?;
     Ok(path.display().to_string())

@@ -15,6 +15,7 @@ mod pace;
 mod replayed;
 mod source;
 mod state;
+mod stop;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use pace::Pace;
 pub use replayed::{Counts, Replayed};
 pub use source::{Log, OpenError, Position, Problem, Shard};
 pub use state::{Identity, Kept, State, StateError};
+pub use stop::Stop;
 pub use target::{Subject, Target, Verdict, Worker};
 pub use traced::{Traced, Tracer, Which};
 pub use wire::{Webhook, injector_path};
@@ -58,11 +60,21 @@ pub struct Options {
     pub state: Option<State>,
     /// Who is told what admission did with single requests, if the target knows ([`Admission::with_traces`]).
     pub trace: Option<Arc<Tracer>>,
+    /// Ends it early: what is under way is finished, and the result says that it is not whole.
+    pub stop: Stop,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 8, repeat: 1, pace: Pace::Fast, shard: Shard { index: 0, of: 1 }, state: None, trace: None }
+        Self {
+            concurrency: 8,
+            repeat: 1,
+            pace: Pace::Fast,
+            shard: Shard { index: 0, of: 1 },
+            state: None,
+            trace: None,
+            stop: Stop::default(),
+        }
     }
 }
 
@@ -75,6 +87,14 @@ pub enum Error {
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// All is done, but the state file cannot say so.
+    #[error("{source}")]
+    Unkept {
+        /// Why not.
+        source: StateError,
+        /// The result.
+        replayed: Box<Replayed>,
+    },
 }
 
 /// How far a replay has come.
@@ -82,6 +102,10 @@ pub enum Error {
 pub struct Progress {
     /// Reviews that are done.
     pub reviews: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Lines that could not be read.
+    pub unreadable: u64,
     /// Bytes of the logs, as they lie there, that have been read.
     pub bytes: u64,
 }
@@ -104,6 +128,7 @@ pub async fn replay(
     if kept.complete {
         return Ok(replayed);
     }
+    replayed.interrupted = false;
     let bytes = Arc::new(AtomicU64::new(0));
     let plan = Plan {
         concurrency: options.concurrency,
@@ -112,6 +137,7 @@ pub async fn replay(
         shard: options.shard,
         after: kept.position,
         bytes: Arc::clone(&bytes),
+        stop: options.stop.clone(),
     };
     let (before, started) = (replayed.took, Instant::now());
     let (mut position, mut saved) = (kept.position, started);
@@ -122,7 +148,7 @@ pub async fn replay(
     // What cannot be kept is told before hours have gone into it.
     save(false, position, &replayed)?;
     let tracer = options.trace.clone();
-    flow(
+    let whole = flow(
         logs,
         &plan,
         move || Sender { worker: target.worker(), tracer: tracer.clone() },
@@ -139,7 +165,12 @@ pub async fn replay(
                 }
             }
             position = Some(step.end);
-            progress(Progress { reviews: replayed.reviews(), bytes: bytes.load(Ordering::Relaxed) });
+            progress(Progress {
+                reviews: replayed.reviews(),
+                failed: replayed.totals.failed,
+                unreadable: replayed.unreadable,
+                bytes: bytes.load(Ordering::Relaxed),
+            });
             if options.state.as_ref().is_some_and(|state| saved.elapsed() >= state.every) {
                 replayed.took = before + started.elapsed();
                 // A disk that is full now may not be at the end; if it is, that is told.
@@ -150,8 +181,11 @@ pub async fn replay(
     )
     .await?;
     replayed.took = before + started.elapsed();
-    save(true, position, &replayed)?;
-    Ok(replayed)
+    replayed.interrupted = !whole;
+    match save(whole, position, &replayed) {
+        Ok(()) => Ok(replayed),
+        Err(source) => Err(Error::Unkept { source, replayed: Box::new(replayed) }),
+    }
 }
 
 type Done = (Subject, Verdict, Duration, Option<Box<Traced>>);

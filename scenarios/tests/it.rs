@@ -7,8 +7,12 @@ mod article;
 mod capture;
 #[path = "it/flags.rs"]
 mod flags;
+#[path = "it/interrupt.rs"]
+mod interrupt;
 #[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/trouble.rs"]
+mod trouble;
 
 use std::io::Write;
 use std::path::Path;

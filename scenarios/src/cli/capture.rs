@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// Time for a request, the webhook's answer included; then the answer is 504.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     upstream_timeout: Duration,
+    /// Threads that pass requests on. One is enough for some thousand a second, and adds least to each.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
     #[command(flatten)]
     recording: RecordingFlags,
 }
@@ -64,7 +67,9 @@ impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         // Trouble goes to standard error; a second subscriber in the process would be a mistake of the program's.
         let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).try_init();
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve(output))
+        // More threads would hand a request from one to the other, and on a busy machine each of them is waited for.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(self.threads.into()).enable_all().build()?.block_on(self.serve(output))
     }
 
     async fn serve(&self, output: &Output) -> anyhow::Result<bool> {

@@ -69,7 +69,6 @@ impl Args {
         }
         // What is saved is meant to be sent; what is shown is not.
         let shown = self.reports.shown(&serde_json::to_value(&checked)?)?;
-        self.reports.write(&shown, output)?;
         let checked: Checked = serde_json::from_value(shown.clone())?;
         if !self.reports.takes_stdout() {
             if output.json {
@@ -78,6 +77,7 @@ impl Args {
                 output.print(&render(&checked, output.style));
             }
         }
+        self.reports.write(&shown, output)?;
         Ok(checked.is_ok())
     }
 

@@ -1,6 +1,7 @@
 //! `towtank compare`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -11,14 +12,15 @@ use ::injector::boxed::Boxed;
 use ::injector::config::{Environment, Settings};
 use anyhow::Context;
 
+use super::interrupt::{Interrupted, Signals};
 use super::output::Output;
 use super::progress::Bar;
 use super::{positive, read, reports};
 use crate::boxed;
-use crate::compare::{Allowed, Backend, Comparison, Contender, Options, compare};
+use crate::compare::{Allowed, Backend, Comparison, Contender, Error, Options, compare};
 use crate::hook::Certificate;
 use crate::https::{Endpoint, Trust};
-use crate::replay::{Log, Shard, Webhook};
+use crate::replay::{Log, Shard, Stop, Webhook};
 
 /// How long a program may take until it accepts connections.
 const READY: Duration = Duration::from_secs(20);
@@ -69,21 +71,29 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let comparison = runtime.block_on(self.comparison())?;
+        let compared = runtime.block_on(async {
+            let signals = Signals::listen()?;
+            let stop = signals.stop();
+            signals.heed(self.comparison(stop)).await
+        });
+        // After an interrupt somebody may still wait for standard input.
+        runtime.shutdown_background();
+        let (comparison, trouble) = compared?;
         let result = serde_json::to_value(&comparison)?;
+        // First what hours may have gone into, then what a full disk may refuse.
+        if !self.reports.takes_stdout() {
+            if output.json {
+                output.print_json(&result);
+            } else {
+                output.print(&super::comparison::text(&comparison, output.style));
+            }
+        }
         self.reports.write(&result, output)?;
-        if self.reports.takes_stdout() {
-            return Ok(comparison.is_ok());
-        }
-        if output.json {
-            output.print_json(&result);
-        } else {
-            output.print(&super::comparison::text(&comparison, output.style));
-        }
-        Ok(comparison.is_ok())
+        trouble.map_or_else(|| Ok(comparison.is_ok()), Err)
     }
 
-    async fn comparison(&self) -> anyhow::Result<Comparison> {
+    /// The comparison, and an error to tell after it.
+    async fn comparison(&self, stop: Stop) -> anyhow::Result<(Comparison, Option<anyhow::Error>)> {
         let logs: Vec<Log> = if self.logs.is_empty() {
             vec![boxed::LOG]
         } else {
@@ -104,11 +114,23 @@ impl Args {
             allowed,
             show_values: self.reports.show_values,
             save: self.save_scenarios.clone(),
+            stop,
         };
-        let bar = Bar::new(&logs, 1);
+        let bar = Bar::new(&logs, 1, options.shard);
         let progress = |progress| bar.show(progress);
-        let comparison = compare(&logs, &baseline.contender, &candidate.contender, &options, progress).await?;
+        let compared = compare(&logs, &baseline.contender, &candidate.contender, &options, progress).await;
         bar.finish();
+        let (comparison, trouble) = match compared {
+            Ok(comparison) if comparison.interrupted => {
+                let trouble = Interrupted(format!("this is the result of {} reviews", comparison.reviews));
+                return Ok((comparison, Some(trouble.into())));
+            }
+            Ok(comparison) => (comparison, None),
+            Err(Error::Save { file, source, comparison }) => {
+                (*comparison, Some(anyhow::Error::from(source).context(format!("cannot save scenario {file}"))))
+            }
+            Err(error) => return Err(error.into()),
+        };
         let whole = options.shard.of == 1;
         anyhow::ensure!(
             comparison.reviews + comparison.unreadable > 0 || !whole,
@@ -118,7 +140,7 @@ impl Args {
             comparison.not_recorded < comparison.reviews || comparison.reviews == 0,
             "the log holds no responses to compare with: name a --baseline"
         );
-        Ok(comparison)
+        Ok((comparison, trouble))
     }
 }
 
@@ -225,6 +247,8 @@ impl Program {
         if !line.contains("{listen}") {
             command.args(["--listen", &address.to_string()]);
         }
+        // Ctrl-C on the terminal is for us alone: what it is being asked it still has to answer.
+        command.process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start {program}"))?;
         let mut started = Self { child, _files: files };
         let until = tokio::time::Instant::now() + READY;

@@ -20,12 +20,15 @@ pub(super) fn text(comparison: &Comparison, style: Style) -> String {
 }
 
 fn write_text(out: &mut String, comparison: &Comparison, style: Style) -> std::fmt::Result {
-    for (role, side) in [("baseline ", &comparison.baseline), ("candidate", &comparison.candidate)] {
+    let names = comparison.names();
+    for (role, name, side) in
+        [("baseline ", names.0, &comparison.baseline), ("candidate", names.1, &comparison.candidate)]
+    {
         let counts = side.counts;
         writeln!(
             out,
-            "{role}  {}: {} injected, {} skipped, {} denied, {} failed",
-            side.name, counts.injected, counts.skipped, counts.denied, counts.failed
+            "{role}  {name}: {} injected, {} skipped, {} denied, {} failed",
+            counts.injected, counts.skipped, counts.denied, counts.failed
         )?;
     }
     writeln!(out)?;
@@ -71,7 +74,11 @@ fn write_text(out: &mut String, comparison: &Comparison, style: Style) -> std::f
         comparison.different + comparison.one_sided,
         comparison.classes.len(),
     );
-    writeln!(out, "{}", if comparison.is_ok() { style.good(line) } else { style.bad(line) })
+    writeln!(out, "{}", if comparison.is_ok() { style.good(line) } else { style.bad(line) })?;
+    if comparison.interrupted {
+        writeln!(out, "{}", style.bad("interrupted: this is not the whole log"))?;
+    }
+    Ok(())
 }
 
 /// Whom it concerns, and where an example is.

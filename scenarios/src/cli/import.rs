@@ -1,6 +1,6 @@
 //! `towtank import`.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use admission::capture::{Compression, Reader, Record, Redactor, Writer};
@@ -43,8 +43,13 @@ impl Args {
             }
             None => {
                 let mut writer = Writer::new(std::io::stdout().lock(), Compression::None)?;
-                self.all(&mut imported, redactor.as_ref(), &mut writer)?;
-                writer.finish()?.flush()?;
+                let written = self.all(&mut imported, redactor.as_ref(), &mut writer);
+                let written = written.and_then(|()| Ok(writer.finish()?.flush()?));
+                match written {
+                    // Whoever read it has what they wanted.
+                    Err(error) if broken_pipe(&error) => return Ok(imported.unreadable == 0),
+                    other => other?,
+                }
             }
         }
         self.tell(&imported, output);
@@ -104,6 +109,13 @@ impl Args {
             let _ = writeln!(err, "passed over: {count} ({why})");
         }
     }
+}
+
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// The files of a directory, sorted; anything else is itself.

@@ -29,15 +29,14 @@ impl Args {
             merged.merge(&part);
         }
         let result = merged.json();
+        if !self.reports.takes_stdout() {
+            if output.json {
+                output.print_json(&result);
+            } else {
+                output.print(&render(&merged, output.style));
+            }
+        }
         self.reports.write(&result, output)?;
-        if self.reports.takes_stdout() {
-            return Ok(merged.is_ok());
-        }
-        if output.json {
-            output.print_json(&result);
-        } else {
-            output.print(&render(&merged, output.style));
-        }
         Ok(merged.is_ok())
     }
 }

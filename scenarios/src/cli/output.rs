@@ -1,6 +1,7 @@
 //! Where text goes: the result to standard output, all else to standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +14,8 @@ pub(super) struct Output {
     pub(super) json: bool,
     pub(super) style: Style,
     errors: Style,
+    /// Why not all of the result was written.
+    lost: Mutex<Option<io::Error>>,
 }
 
 impl Output {
@@ -21,17 +24,28 @@ impl Output {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let style = |terminal: bool| Style { colour: wanted && terminal };
-        Self { json, style: style(std::io::stdout().is_terminal()), errors: style(std::io::stderr().is_terminal()) }
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        Self { json, style: style(out), errors: style(err), lost: Mutex::default() }
     }
 
-    /// The result, as text. A closed pipe is nobody's error.
+    /// The result, as text. A closed pipe is nobody's error; what else prevents it is told at the end, by [`Self::whole`].
     pub(super) fn print(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
-            let _ = out.write_all(b"\n");
+        let mut out = io::stdout().lock();
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+        if let Err(error) = written.and_then(|()| out.flush())
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
-        let _ = out.flush();
+    }
+
+    /// Whether all that was printed is where it was to go.
+    pub(super) fn whole(&self) -> anyhow::Result<()> {
+        match self.lost.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(anyhow::Error::from(error).context("cannot write the result to standard output")),
+            None => Ok(()),
+        }
     }
 
     /// The result, for machines.

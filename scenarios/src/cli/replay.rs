@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::interrupt::{Interrupted, Signals};
 use super::output::Output;
 use super::progress::Bar;
 use super::{injector, positive, read, reports, trust};
@@ -14,8 +15,8 @@ use crate::boxed;
 use crate::cluster::{Fake, Setup};
 use crate::https::{Endpoint, Trust};
 use crate::replay::{
-    Admission, Direct, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Target, Tracer, Webhook,
-    Which, replay,
+    Admission, Direct, Error, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Stop, Target, Tracer,
+    Webhook, Which, replay,
 };
 use crate::report::{render, without_secrets};
 
@@ -133,30 +134,37 @@ impl Args {
             form.is_none() || !self.reports.takes_stdout(),
             "--trace and --report FORMAT=-: both go to standard output: give the report a file"
         );
-        let replayed = self.replayed_with(form)?;
+        let (replayed, trouble) = self.replayed_with(form)?;
         let result = replayed.json();
+        // First what hours may have gone into, then what a full disk may refuse.
+        if !self.reports.takes_stdout() {
+            if form == Some(Form::Json) {
+                output.print(&json!({ "result": result }).to_string());
+            } else if output.json {
+                output.print_json(&result);
+            } else {
+                output.print(&render(&replayed, output.style));
+            }
+        }
         self.reports.write(&result, output)?;
-        if self.reports.takes_stdout() {
-            return Ok(replayed.is_ok());
-        }
-        if form == Some(Form::Json) {
-            output.print(&json!({ "result": result }).to_string());
-        } else if output.json {
-            output.print_json(&result);
-        } else {
-            output.print(&render(&replayed, output.style));
-        }
-        Ok(replayed.is_ok())
+        trouble.map_or_else(|| Ok(replayed.is_ok()), Err)
     }
 
-    /// Replays, without printing anything but progress.
-    pub(super) fn replayed(&self) -> anyhow::Result<Replayed> {
+    /// Replays, without printing anything but progress. The second is an error to tell after the result.
+    pub(super) fn replayed(&self) -> anyhow::Result<(Replayed, Option<anyhow::Error>)> {
         self.replayed_with(None)
     }
 
-    fn replayed_with(&self, form: Option<Form>) -> anyhow::Result<Replayed> {
+    fn replayed_with(&self, form: Option<Form>) -> anyhow::Result<(Replayed, Option<anyhow::Error>)> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(replayed(self, form.map(|form| self.tracer(form))))
+        let replayed = runtime.block_on(async {
+            let signals = Signals::listen()?;
+            let stop = signals.stop();
+            signals.heed(replayed(self, form.map(|form| self.tracer(form)), stop)).await
+        });
+        // After an interrupt somebody may still wait for standard input.
+        runtime.shutdown_background();
+        replayed
     }
 
     /// Prints traces as they come.
@@ -177,7 +185,11 @@ impl Args {
     }
 }
 
-async fn replayed(args: &Args, tracer: Option<Tracer>) -> anyhow::Result<Replayed> {
+async fn replayed(
+    args: &Args,
+    tracer: Option<Tracer>,
+    stop: Stop,
+) -> anyhow::Result<(Replayed, Option<anyhow::Error>)> {
     let logs: Vec<Log> = if args.logs.is_empty() {
         vec![boxed::LOG]
     } else {
@@ -198,22 +210,40 @@ async fn replayed(args: &Args, tracer: Option<Tracer>) -> anyhow::Result<Replaye
     let (target, injector): (Arc<dyn Target>, _) =
         if direct { straight(args).await? } else { through_apiserver(args, &logs, tracer.is_some()).await? };
 
-    let bar = Bar::new(&logs, args.repeat);
-    let options = Options { trace: tracer.map(Arc::new), ..args.options(&logs, direct)? };
-    let replayed = replay(&logs, target, &options, |progress| bar.show(progress)).await?;
+    let options = Options { trace: tracer.map(Arc::new), stop, ..args.options(&logs, direct)? };
+    let bar = Bar::new(&logs, args.repeat, options.shard);
+    let replayed = replay(&logs, target, &options, |progress| bar.show(progress)).await;
     bar.finish();
+    let (replayed, trouble) = match replayed {
+        Ok(replayed) if replayed.interrupted => {
+            let trouble = Interrupted(args.going_on(replayed.reviews()));
+            (replayed, Some(trouble.into()))
+        }
+        Ok(replayed) => (replayed, None),
+        Err(Error::Unkept { source, replayed }) => (*replayed, Some(source.into())),
+        Err(error) => return Err(error.into()),
+    };
     if let Some(injector) = injector {
         injector.shutdown().await;
     }
     let whole = args.shard.is_none_or(|shard| shard.of == 1);
-    if replayed.reviews() == 0 && replayed.unreadable == 0 && whole {
+    if replayed.reviews() == 0 && replayed.unreadable == 0 && whole && trouble.is_none() {
         let names: Vec<String> = logs.iter().map(Log::name).collect();
         anyhow::bail!("{}: no record in it: nothing was replayed", names.join(", "));
     }
-    Ok(replayed)
+    Ok((replayed, trouble))
 }
 
 impl Args {
+    /// What goes on after so many reviews.
+    fn going_on(&self, reviews: u64) -> String {
+        let rest = match &self.resume {
+            Some(file) => format!("the same command goes on from there ({})", file.display()),
+            None => "with --resume FILE the same command could go on from there".to_owned(),
+        };
+        format!("this is the result of {reviews} reviews; {rest}")
+    }
+
     fn options(&self, logs: &[Log], direct: bool) -> anyhow::Result<Options> {
         let pace = match (self.rate, &self.pace) {
             (Some(rate), _) => Pace::Rate(rate),
@@ -237,7 +267,7 @@ impl Args {
             }
             None => None,
         };
-        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state, trace: None })
+        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state, ..Options::default() })
     }
 }
 

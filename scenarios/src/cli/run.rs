@@ -40,10 +40,10 @@ impl Args {
             });
             told.collect()
         };
-        self.reports.write(&result, output)?;
         if output.json && !self.reports.takes_stdout() {
             output.print_json(&result);
         }
+        self.reports.write(&result, output)?;
         Ok(outcomes.iter().all(Outcome::is_ok))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::names::names;
 use crate::replay::{Counts, Latency};
 
 /// Version of the JSON that a [`Comparison`] is written as; raised when a field that exists changes its meaning.
@@ -51,6 +52,8 @@ pub struct Comparison {
     pub allowed_unused: Vec<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Whether it was ended before the logs were.
+    pub interrupted: bool,
 }
 
 /// One of the two that are compared.
@@ -210,6 +213,12 @@ pub struct Tallies {
 }
 
 impl Comparison {
+    /// What baseline and candidate are called where there is little room: as short as tells them apart.
+    #[must_use]
+    pub fn names(&self) -> (String, String) {
+        names(&self.baseline.name, &self.candidate.name)
+    }
+
     /// Classes by whether they are expected.
     #[must_use]
     pub fn tallies(&self) -> Tallies {
@@ -217,9 +226,10 @@ impl Comparison {
         Tallies { unexpected: self.classes.len() - allowed, allowed }
     }
 
-    /// No difference but those that are expected, and everything was read and compared: exit code 0.
+    /// No difference but those that are expected, and everything was read and compared to the end: exit code 0.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.tallies().unexpected == 0 && self.unclassified == 0 && self.unanswered == 0 && self.unreadable == 0
+        let all_read = self.unclassified == 0 && self.unanswered == 0 && self.unreadable == 0 && !self.interrupted;
+        self.tallies().unexpected == 0 && all_read
     }
 }

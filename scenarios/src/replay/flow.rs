@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::pace::{Pace, Pacer};
 use super::source::{self, Batch, Log, OpenError, Part, Position, Problem, Shard};
+use super::stop::Stop;
 use crate::cluster::Pending;
 
 /// Lines that have been read and wait for a worker.
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) after: Option<Position>,
     /// Told the bytes that have been read.
     pub(crate) bytes: Arc<AtomicU64>,
+    /// When it says so, what is under way is finished and no more is begun.
+    pub(crate) stop: Stop,
 }
 
 /// One record on its way.
@@ -61,7 +64,7 @@ pub(crate) struct Step<D> {
     pub(crate) end: Position,
 }
 
-/// Goes through logs; `collect` gets what came of each batch, in the log's order.
+/// Goes through logs; `collect` gets what came of each batch, in the log's order. False if it was ended before the logs were.
 ///
 /// # Errors
 /// A log cannot be opened.
@@ -70,7 +73,7 @@ pub(crate) async fn flow<W: Work>(
     plan: &Plan,
     worker: impl Fn() -> W + Send + Sync + 'static,
     mut collect: impl FnMut(Step<W::Done>),
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     for log in logs {
         log.check()?;
     }
@@ -87,6 +90,7 @@ pub(crate) async fn flow<W: Work>(
         Arc::new(Semaphore::new(plan.concurrency.max(1))),
         Arc::new(worker),
         done,
+        plan.stop.clone(),
     ));
     let mut next = 0;
     let mut early: BTreeMap<u64, Step<W::Done>> = BTreeMap::new();
@@ -98,9 +102,12 @@ pub(crate) async fn flow<W: Work>(
             window.add_permits(1);
         }
     }
-    let _ = dispatching.await;
-    let _ = reading.await;
-    Ok(())
+    let whole = dispatching.await.unwrap_or(false);
+    // Whoever waits for more of standard input may wait for ever.
+    if whole {
+        let _ = reading.await;
+    }
+    Ok(whole)
 }
 
 async fn dispatch<W: Work>(
@@ -110,15 +117,21 @@ async fn dispatch<W: Work>(
     places: Arc<Semaphore>,
     worker: Arc<impl Fn() -> W + Send + Sync + 'static>,
     done: mpsc::Sender<(u64, Step<W::Done>)>,
-) {
+    mut stop: Stop,
+) -> bool {
     // The worker that was busy last goes first: a rate that two connections can keep needs two connections.
     let idle: Arc<Mutex<Vec<W>>> = Arc::default();
     let mut index = 0;
-    while let Some(batch) = batches.recv().await {
-        let Ok(permit) = window.acquire().await else { return };
+    loop {
+        let batch = match stop.or(batches.recv()).await {
+            Some(Some(batch)) => batch,
+            Some(None) => return true,
+            None => return false,
+        };
+        let Ok(permit) = window.acquire().await else { return false };
         permit.forget();
         if done.is_closed() {
-            return;
+            return false;
         }
         let (log, end) = (Arc::clone(&batch.log), batch.end);
         let mut due = None;
@@ -126,10 +139,12 @@ async fn dispatch<W: Work>(
         if let Some((_, Ok(record))) = records.peek() {
             due = pacer.due(record, end);
         }
-        if let Some(due) = due {
-            tokio::time::sleep_until(due).await;
+        if let Some(due) = due
+            && stop.or(tokio::time::sleep_until(due)).await.is_none()
+        {
+            return false;
         }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Some(Ok(place)) = stop.or(Arc::clone(&places).acquire_owned()).await else { return false };
         let (idle, worker, done) = (Arc::clone(&idle), Arc::clone(&worker), done.clone());
         tokio::spawn(async move {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -90,6 +90,8 @@ pub struct Replayed {
     pub took: Duration,
     /// How long answers took, from the intended start.
     pub latency: Latency,
+    /// Whether it was ended before the log was.
+    pub interrupted: bool,
 }
 
 impl Replayed {
@@ -99,10 +101,10 @@ impl Replayed {
         self.totals.reviews()
     }
 
-    /// Every line was read and every review got a valid answer; a denial is one.
+    /// Every line was read and every review got a valid answer; a denial is one. A part of a log is not well.
     #[must_use]
     pub const fn is_ok(&self) -> bool {
-        self.totals.failed == 0 && self.unreadable == 0 && self.reviews() > 0
+        self.totals.failed == 0 && self.unreadable == 0 && self.reviews() > 0 && !self.interrupted
     }
 
     /// Reviews a second.
@@ -165,6 +167,7 @@ impl Replayed {
             .collect();
         json!({
             "ok": self.is_ok(),
+            "interrupted": self.interrupted,
             "totals": self.totals.json(),
             "groups": groups,
             "skipped": self.skipped, "denied": self.denied, "notReplayable": self.not_replayable, "failed": self.failed,
@@ -196,6 +199,8 @@ impl Replayed {
             unreadable: Unreadable,
             seconds: f64,
             latency_histogram: Latency,
+            #[serde(default)]
+            interrupted: bool,
         }
         #[derive(Deserialize)]
         struct Group {
@@ -225,6 +230,7 @@ impl Replayed {
             problems: written.unreadable.first,
             took: Duration::try_from_secs_f64(written.seconds).unwrap_or_default(),
             latency: written.latency_histogram,
+            interrupted: written.interrupted,
         })
     }
 
@@ -250,6 +256,7 @@ impl Replayed {
         self.problems.extend(other.problems.iter().take(space).cloned());
         self.took = self.took.max(other.took);
         self.latency.merge(&other.latency);
+        self.interrupted |= other.interrupted;
     }
 }
 

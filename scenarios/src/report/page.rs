@@ -28,6 +28,8 @@ pub struct Page {
     pub heading: String,
     /// What was found.
     pub entries: Vec<Entry>,
+    /// What the list is called: `Pods`.
+    pub listed: String,
     /// Names of the list's columns.
     pub columns: Vec<String>,
     /// The list.

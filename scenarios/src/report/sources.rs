@@ -1,6 +1,6 @@
 //! Pages from results: as they are in memory, or as they were saved as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -65,8 +65,9 @@ impl Page {
 
 fn compare(comparison: &Comparison) -> Page {
     let tallies = comparison.tallies();
+    let sides = comparison.names();
     let mut page = Page {
-        title: format!("{} against {}", short(&comparison.candidate.name), short(&comparison.baseline.name)),
+        title: format!("{} against {}", sides.1, sides.0),
         ok: comparison.is_ok(),
         summary: format!(
             "{} of {} reviews differ, in {} unexpected and {} expected ways",
@@ -76,10 +77,14 @@ fn compare(comparison: &Comparison) -> Page {
             tallies.allowed
         ),
         heading: "Differences".to_owned(),
+        listed: "Pods".to_owned(),
         columns: ["namespace", "pod", "owner", "line"].map(str::to_owned).to_vec(),
         unlisted: comparison.pods_unlisted,
         ..Page::default()
     };
+    if comparison.interrupted {
+        page.summary = format!("interrupted, not the whole log: {}", page.summary);
+    }
     page.fact("log", comparison.logs.join(", "));
     for (label, count) in [
         ("reviews", comparison.reviews),
@@ -95,7 +100,9 @@ fn compare(comparison: &Comparison) -> Page {
             page.fact(label, count);
         }
     }
-    for (role, side) in [("baseline", &comparison.baseline), ("candidate", &comparison.candidate)] {
+    for (role, side, name) in
+        [("baseline", &comparison.baseline, &sides.0), ("candidate", &comparison.candidate, &sides.1)]
+    {
         let counts = side.counts;
         page.fact(
             role,
@@ -105,8 +112,7 @@ fn compare(comparison: &Comparison) -> Page {
             ),
         );
         if !side.latency.is_empty() {
-            page.latencies
-                .push(Latencies { name: format!("{role} ({})", short(&side.name)), counts: side.latency.counts() });
+            page.latencies.push(Latencies { name: format!("{role} ({name})"), counts: side.latency.counts() });
         }
     }
     for pattern in &comparison.allowed_unused {
@@ -115,7 +121,6 @@ fn compare(comparison: &Comparison) -> Page {
     for problem in &comparison.problems {
         page.fact("problem", problem);
     }
-    let sides = (short(&comparison.baseline.name).to_owned(), short(&comparison.candidate.name).to_owned());
     let mut room = EMBEDDED;
     let mut without = 0_u64;
     for class in &comparison.classes {
@@ -160,32 +165,31 @@ fn compare(comparison: &Comparison) -> Page {
             format!("{without}; the result as JSON has it, --save-scenarios a pod of each"),
         );
     }
-    let row = |pod: &crate::compare::PodRow| Row {
-        cells: vec![pod.namespace.clone(), pod.name.clone(), pod.owner.clone(), pod.line.to_string()],
-        entries: pod.classes.clone(),
+    let counts: HashMap<&str, u64> = comparison.classes.iter().map(|class| (&*class.id, class.count)).collect();
+    let row = |pod: &crate::compare::PodRow| {
+        let mut entries = pod.classes.clone();
+        // What few pods have says most about this one.
+        entries.sort_by_key(|id| counts.get(id.as_str()).copied().unwrap_or_default());
+        Row { cells: vec![pod.namespace.clone(), pod.name.clone(), pod.owner.clone(), pod.line.to_string()], entries }
     };
     page.rows = comparison.pods.iter().take(ROWS).map(row).collect();
     page.unlisted += comparison.pods.len().saturating_sub(ROWS) as u64;
     page
 }
 
-/// A side in a few words: without the folders of its file, and without what goes with it.
-fn short(name: &str) -> &str {
-    let first = if name.starts_with("exec:") { name } else { name.split(',').next().unwrap_or(name) };
-    if name.contains("://") || name.starts_with("exec:") { first } else { first.rsplit('/').next().unwrap_or(first) }
-}
-
-/// What a part is, and its values where there are several.
+/// What a part is, and its values where there are several; what belongs to it is indented.
 fn part_lines(part: &Part, of_several: bool) -> Vec<String> {
     let mut lines = Vec::new();
     if of_several {
         let expected = part.allowed.as_ref().map_or_else(String::new, |why| format!("; expected: {why}"));
-        lines.push(format!("{} in {}{expected}", part.title, part.count));
+        lines.push(format!("{}: {}{expected}", part.count, part.title));
     }
     lines.push(format!("    at {}", part.change.path));
     if part.variants > 1 {
         let short = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), cut);
-        for pair in &part.values {
+        let mut values: Vec<_> = part.values.iter().collect();
+        values.sort_by_key(|pair| std::cmp::Reverse(pair.count));
+        for pair in values {
             lines.push(format!("    {}: {} → {}", pair.count, short(&pair.before), short(&pair.after)));
         }
         if part.variants > part.values.len() as u64 {
@@ -211,6 +215,7 @@ fn check(checked: &Checked) -> Page {
         ok: checked.is_ok(),
         summary: format!("{} of {} laws are broken, by {} reviews", broken, checked.laws.len(), checked.reviews),
         heading: "Laws".to_owned(),
+        listed: "Reviews that break a law".to_owned(),
         columns: ["review", "law"].map(str::to_owned).to_vec(),
         ..Page::default()
     };
@@ -276,6 +281,7 @@ fn replay(result: &Value) -> Page {
             number(&totals["failed"])
         ),
         heading: "Outcomes".to_owned(),
+        listed: "Namespaces and owners".to_owned(),
         columns: ["namespace", "owner", "reviews", "injected", "skipped", "denied", "failed"]
             .map(str::to_owned)
             .to_vec(),
@@ -290,6 +296,9 @@ fn replay(result: &Value) -> Page {
     }
     if let Ok(counts) = serde_json::from_value::<Vec<(u64, u64)>>(result["latencyHistogram"].clone()) {
         page.latencies.push(Latencies { name: "answers".to_owned(), counts });
+    }
+    if result["interrupted"] == true {
+        page.summary = format!("interrupted, not the whole log: {}", page.summary);
     }
     let unreadable = number(&result["unreadable"]["lines"]);
     if unreadable > 0 {

@@ -55,6 +55,9 @@ fn write_report(out: &mut String, replayed: &Replayed, style: Style) -> fmt::Res
         writeln!(out, "{:.0} reviews a second", replayed.rate())?;
         writeln!(out, "latency: {}", latency.join(", "))?;
     }
+    if replayed.interrupted {
+        writeln!(out, "{}", style.bad("interrupted: this is not the whole log"))?;
+    }
     Ok(())
 }
 

@@ -112,7 +112,7 @@
   };
   const fill = (inside, entry) => {
     const list = make("ul");
-    for (const text of entry.lines) if (text) list.append(make("li", "", text));
+    for (const text of entry.lines) if (text) list.append(make("li", /^ /.test(text) ? "below" : "", text.trim()));
     put(inside, list);
     const spread = entry.radius.filter(([, counts]) => Object.keys(counts).length);
     if (spread.length) put(inside, put(make("div", "radius"), ...spread.map(radius)));
@@ -159,7 +159,10 @@
       element.setAttribute("aria-rowindex", place + 2);
       element.setAttribute("aria-selected", place === selected);
       const cells = row.cells.map((text, column) => make("span", numeric[column] ? "number" : "", text));
-      if (classes) cells.push(make("span", "", row.entries.map((id) => entries.get(id)?.entry.title ?? id).join("; ")));
+      if (classes) {
+        const titles = row.entries.map((id) => entries.get(id)?.entry.title ?? id);
+        cells.push(put(make("span", "", ""), make("b", "", titles.length + ""), titles.join("; ")));
+      }
       for (const cell of cells) { cell.setAttribute("role", "gridcell"); cell.title = cell.textContent; }
       element.addEventListener("click", () => { selected = place; draw(); visit(); });
       shown.push(put(element, ...cells));
@@ -197,7 +200,7 @@
     else if (top > rows.scrollTop + view) rows.scrollTop = top - view;
     draw();
   };
-  at("listed").textContent = `List (${number(page.rows.length + page.unlisted)})`;
+  at("listed").textContent = `${page.listed || "List"} (${number(page.rows.length + page.unlisted)})`;
   at("only").append(new Option("all findings", ""));
   for (const entry of page.entries) {
     if (classes) at("only").append(new Option(entry.title.length > 80 ? entry.title.slice(0, 79) + "…" : entry.title, entry.id));
