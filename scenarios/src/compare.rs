@@ -172,7 +172,7 @@ pub async fn compare(
         let wanted = index < options.minimal && !options.stop.told();
         if let (true, Some(material), Some(example)) = (wanted, material, &mut class.example) {
             let minimal = reproduce::minimal(&mut pair, &material).await;
-            example.minimal = minimal.as_ref().map(|object| pair.shown(object));
+            example.minimal = minimal.as_ref().map(|object| pair.shown(&material.record, object));
             if let (Some(directory), Some(backend), Some(object)) = (&options.save, &candidate.backend, minimal)
                 && unsaved.is_none()
                 && let Some((differences, after)) = reproduce::found_in(&mut pair, &material, &object).await

@@ -10,6 +10,7 @@
 mod admission;
 mod direct;
 mod flow;
+mod hide;
 mod latency;
 mod pace;
 mod replayed;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 
 pub use admission::{Admission, Meta, MetaError, Place, SetupError};
 pub use direct::Direct;
+pub use hide::Hide;
 pub use latency::Latency;
 pub use pace::Pace;
 pub use replayed::{Counts, Replayed};
@@ -60,6 +62,8 @@ pub struct Options {
     pub state: Option<State>,
     /// Who is told what admission did with single requests, if the target knows ([`Admission::with_traces`]).
     pub trace: Option<Arc<Tracer>>,
+    /// Takes secrets out of what is told and kept; without it webhooks' messages are shown as they are.
+    pub hide: Option<Arc<Hide>>,
     /// Ends it early: what is under way is finished, and the result says that it is not whole.
     pub stop: Stop,
 }
@@ -73,6 +77,7 @@ impl Default for Options {
             shard: Shard { index: 0, of: 1 },
             state: None,
             trace: None,
+            hide: None,
             stop: Stop::default(),
         }
     }
@@ -147,11 +152,11 @@ pub async fn replay(
     };
     // What cannot be kept is told before hours have gone into it.
     save(false, position, &replayed)?;
-    let tracer = options.trace.clone();
+    let (tracer, hide) = (options.trace.clone(), options.hide.clone());
     let whole = flow(
         logs,
         &plan,
-        move || Sender { worker: target.worker(), tracer: tracer.clone() },
+        move || Sender { worker: target.worker(), tracer: tracer.clone(), hide: hide.clone() },
         |step: Step<Done>| {
             for item in step.items {
                 match item {
@@ -194,6 +199,7 @@ type Done = (Subject, Verdict, Duration, Option<Box<Traced>>);
 struct Sender {
     worker: Box<dyn Worker>,
     tracer: Option<Arc<Tracer>>,
+    hide: Option<Arc<Hide>>,
 }
 
 impl Work for Sender {
@@ -207,8 +213,13 @@ impl Work for Sender {
             let took = begun.elapsed();
             let wanted = self.tracer.as_ref().is_some_and(|tracer| tracer.wants(&verdict));
             let traced = wanted.then(|| self.worker.traced()).flatten();
-            let traced = traced.map(|traced| Box::new(Traced { log: job.log.to_owned(), line: job.line, ..traced }));
-            (subject, verdict, took, traced)
+            let mut traced = traced.map(|traced| Traced { log: job.log.to_owned(), line: job.line, ..traced });
+            let mut verdict = verdict;
+            if let Some(hide) = &self.hide {
+                verdict = hide.verdict(job.record, verdict);
+                traced = traced.map(|traced| hide.traced(job.record, traced));
+            }
+            (subject, verdict, took, traced.map(Box::new))
         })
     }
 }

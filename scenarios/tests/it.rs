@@ -9,6 +9,8 @@ mod capture;
 mod flags;
 #[path = "it/interrupt.rs"]
 mod interrupt;
+#[path = "it/models.rs"]
+mod models;
 #[path = "it/secrets.rs"]
 mod secrets;
 #[path = "it/trouble.rs"]

@@ -95,9 +95,18 @@ pub struct Finding {
     pub after: Value,
     /// Files in which it was saved.
     pub saved: Vec<String>,
+    /// The review as it was captured, for whoever takes secrets out: in a part it may not be told that something is one.
+    #[serde(skip)]
+    pub captured: Value,
 }
 
 impl Checked {
+    /// The reviews of which findings show a part.
+    #[must_use]
+    pub fn captured(&self) -> Vec<&Value> {
+        self.laws.iter().filter_map(|law| law.finding.as_ref()).map(|finding| &finding.captured).collect()
+    }
+
     /// No law is broken, everything could be read, and there was something to hold the laws against.
     #[must_use]
     pub fn is_ok(&self) -> bool {

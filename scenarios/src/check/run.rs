@@ -98,5 +98,6 @@ async fn finding(law: &dyn Law, bench: &Bench, case: &Case, evidence: Evidence, 
         before: evidence.before,
         after: evidence.after,
         saved: Vec::new(),
+        captured: case.review.clone(),
     }
 }

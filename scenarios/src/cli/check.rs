@@ -68,7 +68,8 @@ impl Args {
             save(&mut checked, directory, &self.scenario_webhook())?;
         }
         // What is saved is meant to be sent; what is shown is not.
-        let shown = self.reports.shown(&serde_json::to_value(&checked)?)?;
+        let all = json!({ "checked": checked, "captured": checked.captured() });
+        let shown = self.reports.shown(&all)?["checked"].take();
         let checked: Checked = serde_json::from_value(shown.clone())?;
         if !self.reports.takes_stdout() {
             if output.json {

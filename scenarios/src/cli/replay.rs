@@ -15,10 +15,10 @@ use crate::boxed;
 use crate::cluster::{Fake, Setup};
 use crate::https::{Endpoint, Trust};
 use crate::replay::{
-    Admission, Direct, Error, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Stop, Target, Tracer,
-    Webhook, Which, replay,
+    Admission, Direct, Error, Hide, Identity, Log, Meta, Options, Pace, Place, Replayed, Shard, State, Stop, Target,
+    Tracer, Webhook, Which, replay,
 };
-use crate::report::{render, without_secrets};
+use crate::report::render;
 
 type Serving = ::injector::serve::Handle;
 
@@ -169,17 +169,11 @@ impl Args {
 
     /// Prints traces as they come.
     fn tracer(&self, form: Form) -> Tracer {
-        let show_values = self.reports.show_values;
         let output = Output::new(form == Form::Json);
         Tracer::new(self.trace_only.clone(), self.trace_limit, move |traced| {
-            // Patches hold values of variables; the text has only their paths.
             output.print(&match form {
                 Form::Text => traced.to_string(),
-                Form::Json if show_values => traced.json().to_string(),
-                Form::Json => match without_secrets(&traced.json()) {
-                    Ok(shown) => shown.to_string(),
-                    Err(error) => json!({ "log": traced.log, "line": traced.line, "error": error }).to_string(),
-                },
+                Form::Json => traced.json().to_string(),
             });
         })
     }
@@ -267,7 +261,11 @@ impl Args {
             }
             None => None,
         };
-        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state, ..Options::default() })
+        let hide = match self.reports.show_values {
+            true => None,
+            false => Some(Arc::new(Hide::new().map_err(anyhow::Error::msg)?)),
+        };
+        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state, hide, ..Options::default() })
     }
 }
 

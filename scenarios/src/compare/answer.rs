@@ -68,10 +68,14 @@ impl Pair {
         Self { wires: [baseline.wire(), candidate.wire()], redactor }
     }
 
-    /// An object as it may be shown.
-    pub(super) fn shown(&self, object: &Value) -> Value {
+    /// A part of a record's object as it may be shown: without what is a secret in the whole.
+    pub(super) fn shown(&self, record: &Record, object: &Value) -> Value {
         match &self.redactor {
-            Some(redactor) => hidden(redactor, object).unwrap_or_default(),
+            Some(redactor) => {
+                let review = serde_json::from_str(&record.body).unwrap_or(Value::Null);
+                let shown = hidden(redactor, &json!({ "review": review, "part": object }));
+                shown.map_or(Value::Null, |mut shown| shown["part"].take())
+            }
             None => object.clone(),
         }
     }

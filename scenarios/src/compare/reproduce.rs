@@ -146,6 +146,10 @@ fn is_removable(object: &Value, path: &[Child]) -> bool {
         (2, "spec", "containers") => false,
         (3, "spec", "containers") => children(object, &path[..2]).len() > 1,
         (4, "spec", _) => !matches!(key(3), "name" | "image"),
+        // A variable, a volume, a mount and a port are nothing without what they are told by.
+        (length, "spec", _) if matches!(path.get(length - 2), Some(Child::At(_))) => {
+            !matches!(key(length - 1), "name" | "mountPath" | "containerPort")
+        }
         _ => true,
     }
 }

@@ -59,12 +59,9 @@ fn differences(path: &str, received: &Value, rebuilt: &Value, stored: bool, into
                 let below = format!("{path}/{key}");
                 match (theirs.get(key), ours.get(key)) {
                     (Some(theirs), Some(ours)) => differences(&below, theirs, ours, stored, into),
-                    (theirs, ours) => into.push(Difference {
-                        path: below,
-                        received: theirs.cloned(),
-                        rebuilt: ours.cloned(),
-                        stored,
-                    }),
+                    (theirs, ours) => {
+                        into.push(Difference { path: below, received: theirs.cloned(), rebuilt: ours.cloned(), stored })
+                    }
                 }
             }
         }
@@ -104,9 +101,10 @@ const ROWS: [(&str, fn(&Difference) -> bool); 7] = [
             | "/spec/containers/*/resources/limits"
             | "/spec/containers/*/resources/requests" => true,
             "/spec/tolerations" | "/spec/tolerations/-" => text.contains("node.kubernetes.io/"),
-            "/spec/volumes" | "/spec/volumes/-" | "/spec/containers/*/volumeMounts" | "/spec/containers/*/volumeMounts/-" => {
-                text.contains("kube-api-access-")
-            }
+            "/spec/volumes"
+            | "/spec/volumes/-"
+            | "/spec/containers/*/volumeMounts"
+            | "/spec/containers/*/volumeMounts/-" => text.contains("kube-api-access-"),
             _ => false,
         };
         added && !it.stored && it.rebuilt.is_none()

@@ -72,7 +72,7 @@ impl Admission {
                 create(&*api, &kind.path(namespace, ""), object).await?;
             }
         }
-        for configuration in &meta.configurations {
+        for configuration in &meta.sparing_setup() {
             let kind = configuration["kind"].as_str().unwrap_or_default().to_lowercase();
             let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}s");
             create(&*api, &path, configuration).await?;

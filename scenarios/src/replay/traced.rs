@@ -37,6 +37,8 @@ pub struct Traced {
     pub warnings: Vec<String>,
     /// Audit annotations, such as `<webhook>/<key>`.
     pub audit: BTreeMap<String, String>,
+    /// It as JSON, where that is not to hold everything.
+    pub(super) shown: Option<Value>,
 }
 
 impl Traced {
@@ -69,12 +71,16 @@ impl Traced {
             admission: answer.trace,
             warnings: answer.warnings,
             audit: answer.audit,
+            shown: None,
         }
     }
 
     /// The request as JSON; `admission` is as in `towtank run --trace --json`.
     #[must_use]
     pub fn json(&self) -> Value {
+        if let Some(shown) = &self.shown {
+            return shown.clone();
+        }
         let (outcome, why) = told(&self.verdict);
         json!({
             "log": self.log, "line": self.line, "user": self.user, "operation": self.operation, "resource": self.resource,

@@ -69,6 +69,23 @@ fn a_given_cluster_decides_who_is_asked() {
     }
 }
 
+/// Without a meta file the webhook is asked about everything that is replayed, and not about what is created for it.
+#[test]
+fn a_webhook_is_not_asked_about_what_a_replay_creates_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = log(directory.path(), 3);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let service = ("default".to_owned(), "localhost".to_owned(), 443);
+    let hook =
+        Hook::new(&service, Answerer::Reply(json!({ "allowed": false, "status": { "message": "no" } }))).unwrap();
+    let url = format!("https://localhost:{}", runtime.block_on(hook.listen()).unwrap().port());
+    let ca = file(directory.path(), "ca.pem", hook.ca_pem());
+    let replayed = result(&["replay", "--webhook", &url, "--ca", &ca, &log, "--json"]);
+    assert_eq!(replayed["totals"]["denied"], 3, "{replayed}");
+    let asked: Vec<_> = hook.calls().iter().map(|call| call.request["resource"]["resource"].clone()).collect();
+    assert_eq!(asked, ["pods", "pods", "pods"]);
+}
+
 /// Reviews are counted once each, however often the replay is killed.
 #[test]
 fn a_killed_replay_goes_on_where_it_was() {

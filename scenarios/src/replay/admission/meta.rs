@@ -199,6 +199,21 @@ impl Meta {
         self.configurations.iter().flat_map(|configuration| configuration["webhooks"].as_array().into_iter().flatten())
     }
 
+    /// Webhook configurations whose webhooks are not asked about what a replay itself creates first. Reviews are replayed as
+    /// dry runs, and that is not.
+    pub(super) fn sparing_setup(&self) -> Vec<Value> {
+        let mut configurations = self.configurations.clone();
+        let entries = configurations.iter_mut().filter_map(|configuration| configuration["webhooks"].as_array_mut());
+        for entry in entries.flatten().filter(|entry| matches_setup(entry)) {
+            let condition = json!({ "name": "replayed", "expression": "request.dryRun" });
+            match entry["matchConditions"].as_array_mut() {
+                Some(conditions) => conditions.push(condition),
+                None => entry["matchConditions"] = json!([condition]),
+            }
+        }
+        configurations
+    }
+
     /// Points every webhook to where it is in this replay.
     pub fn redirect(&mut self, place: &Place) {
         let entries =
@@ -230,6 +245,13 @@ impl Meta {
             }
         }
     }
+}
+
+/// Whether a webhook's rules match kinds that a replay creates before the reviews that need them.
+fn matches_setup(entry: &Value) -> bool {
+    const CREATED: [&str; 6] = ["*", "*/*", "namespaces", "serviceaccounts", "priorityclasses", "runtimeclasses"];
+    let resources = entry["rules"].as_array().into_iter().flatten().filter_map(|rule| rule["resources"].as_array());
+    resources.flatten().any(|resource| resource.as_str().is_some_and(|resource| CREATED.contains(&resource)))
 }
 
 /// The path of an absolute URL, with its query.
