@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use decode::{AdmissionReview, Error, Received};
 pub use reply::{Reply, ReplyBody};
-pub use request::{Operation, Payload, Request};
+pub use request::{Form, Operation, Payload, Request};
 pub use response::{Response, ResponseStatus};
 
 /// The API version of a review: what `apiVersion` said, and what the answer has to repeat.

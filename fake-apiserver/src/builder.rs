@@ -264,7 +264,7 @@ impl Builder {
             has_controllers: self.controllers,
             nodes: self.nodes,
             workloads: self.workloads,
-            registry: Registry::new(),
+            registry: Registry::new(self.version),
             random: Random::new(self.seed),
             clock: self.clock,
             authority: Authority::new()?,
@@ -430,7 +430,8 @@ impl FakeApiserver {
         Response { status: parts.status.as_u16(), headers: parts.headers, body, admission }
     }
 
-    /// Creates an object (which says its `apiVersion` and `kind`) and gives it back as stored.
+    /// Creates an object (which says its `apiVersion` and `kind`) and gives it back as stored. Where an older version of
+    /// Kubernetes is imitated that does not serve the `apiVersion`, it is created in the one that it serves.
     ///
     /// # Errors
     /// When the API refuses it, with the API's message.
@@ -440,7 +441,14 @@ impl FakeApiserver {
         let refused = |message: String| Error::Object { object: named.clone(), message };
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let kinds = self.core.registry.kinds();
-        let Some(resource) = kinds.find_kind(group, version, kind) else {
+        let mut object = object.clone();
+        let resource = kinds.find_kind(group, version, kind).or_else(|| {
+            // An older version of Kubernetes serves some of today's kinds in its own versions only.
+            let older = kinds.all().find(|served| served.storage.is(group, version, kind))?;
+            object["apiVersion"] = older.gvk.api_version().into();
+            Some(older.clone())
+        });
+        let Some(resource) = resource else {
             return Err(refused(format!("no kind {kind:?} in {api_version:?} is served")));
         };
         let path = internal::collection_path(&resource, text(&object["metadata"]["namespace"]));

@@ -1,8 +1,9 @@
 //! The table of kinds that the server serves.
 //!
 //! `kinds.txt` has a row per resource and subresource; adding a kind is adding a row. Custom resource definitions add rows at
-//! run time.
+//! run time; older versions of Kubernetes have rows of their own (`old.rs`).
 
+pub(crate) mod old;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) use resource::{Gvk, PrinterColumn, Resource, Subresource, Verb, api_version, qualified};
+
+use crate::version::KubernetesVersion;
 
 const KINDS: &str = include_str!("kinds/kinds.txt");
 
@@ -36,9 +39,11 @@ pub(crate) struct GroupVersion {
 }
 
 impl Registry {
-    /// The kinds of a v1.36 cluster.
-    pub(crate) fn new() -> Registry {
-        Registry { inner: RwLock::new(Arc::new(Kinds::parse(KINDS))) }
+    /// The kinds of a cluster of that version.
+    pub(crate) fn new(version: KubernetesVersion) -> Registry {
+        let mut kinds = Kinds::parse(KINDS);
+        kinds.go_back(version);
+        Registry { inner: RwLock::new(Arc::new(kinds)) }
     }
 
     /// The table as it is now.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use admission::review::Form;
 use serde_json::{Value, json};
 
 /// The version whose behaviour is recorded.
@@ -13,8 +14,13 @@ const OLDEST: u32 = 9;
 /// A version of Kubernetes, 1.9 to 1.36 (the default). Old versions differ in what a webhook can see:
 ///
 /// - up to 1.15 reviews are `admission.k8s.io/v1beta1`, whatever the configuration asks for;
+/// - up to 1.14 they have no `options`, `requestKind` and `requestResource`, up to 1.11 no `dryRun`;
+/// - up to 1.15 webhook configurations are `admissionregistration.k8s.io/v1beta1` only, with its defaults (`failurePolicy:
+///   Ignore`, a timeout of 30 s), up to 1.21 also; fields that came later are dropped;
+/// - up to 1.15 workloads are also `extensions/v1beta1`, `apps/v1beta1` and `apps/v1beta2`, other kinds in versions of the time;
 /// - up to 1.26 `matchConditions` are not known, and so have no effect;
 /// - up to 1.29 there are no ValidatingAdmissionPolicies, up to 1.33 no MutatingAdmissionPolicies;
+/// - up to 1.17 the objects in a review have no `managedFields`;
 /// - up to 1.33 the metadata in a review's objects says `creationTimestamp: null` where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KubernetesVersion {
@@ -77,9 +83,23 @@ impl KubernetesVersion {
         info
     }
 
+    /// Whether it is `1.minor` or newer.
+    pub(crate) fn is_from(self, minor: u32) -> bool {
+        self.minor >= minor
+    }
+
     /// Whether webhooks get v1beta1 reviews only.
     pub(crate) fn reviews_v1beta1(self) -> bool {
         self.minor < 16
+    }
+
+    /// Which fields the request of a review has.
+    pub(crate) fn review_form(self) -> Form {
+        match self.minor {
+            15.. => Form::Whole,
+            12.. => Form::BeforeOptions,
+            _ => Form::BeforeDryRun,
+        }
     }
 
     /// Whether match conditions are known.
@@ -99,6 +119,10 @@ impl KubernetesVersion {
         }
         let mut object = object.clone();
         null_timestamps(&mut object);
+        // Only since 1.18 are the fields of all objects followed.
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| self.minor < 18) {
+            metadata.remove("managedFields");
+        }
         Some(object)
     }
 }
@@ -148,6 +172,9 @@ mod tests {
         assert_eq!(old["metadata"], json!({"name": "d", "creationTimestamp": null}));
         assert_eq!(old["spec"]["template"]["metadata"], json!({"labels": {}, "creationTimestamp": null}));
         assert_eq!(version("1.34").in_review(&deployment), None);
+        let followed = json!({"metadata": {"managedFields": []}});
+        assert_eq!(version("1.17").in_review(&followed).unwrap(), json!({"metadata": {"creationTimestamp": null}}));
+        assert!(version("1.18").in_review(&followed).unwrap()["metadata"].get("managedFields").is_some());
     }
 
     #[test]

@@ -90,6 +90,20 @@ pub struct Request<'a> {
     pub dry_run: bool,
     /// `None` is written as null (CONNECT).
     pub options: Option<Payload<'a>>,
+    /// Which of the fields the apiserver knows.
+    pub form: Form,
+}
+
+/// The fields of a request, which became more with Kubernetes' versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// As v1.9 to v1.11 wrote it: without `dryRun` and what came later.
+    BeforeDryRun,
+    /// As v1.12 to v1.14 wrote it: without `options`, `requestKind`, `requestResource` and `requestSubResource`.
+    BeforeOptions,
+    /// All of them.
+    #[default]
+    Whole,
 }
 
 impl Request<'_> {
@@ -109,17 +123,23 @@ impl Request<'_> {
         object.field("kind", self.kind)?;
         object.field("resource", self.resource)?;
         object.text("subResource", self.sub_resource)?;
-        object.field("requestKind", self.request_kind)?;
-        object.field("requestResource", self.request_resource)?;
-        object.text("requestSubResource", self.request_sub_resource)?;
+        if self.form == Form::Whole {
+            object.field("requestKind", self.request_kind)?;
+            object.field("requestResource", self.request_resource)?;
+            object.text("requestSubResource", self.request_sub_resource)?;
+        }
         object.text("name", self.name)?;
         object.text("namespace", self.namespace)?;
         object.field("operation", self.operation.as_str())?;
         object.field("userInfo", self.user_info)?;
         object.payload("object", self.object)?;
         object.payload("oldObject", self.old_object)?;
-        object.field("dryRun", &self.dry_run)?;
-        object.payload("options", self.options)?;
+        if self.form >= Form::BeforeOptions {
+            object.field("dryRun", &self.dry_run)?;
+        }
+        if self.form == Form::Whole {
+            object.payload("options", self.options)?;
+        }
         out.extend_from_slice(b"}}\n");
         Ok(out)
     }

@@ -102,6 +102,7 @@ fn the_recorded_apiservers_bytes_come_out_again() {
             old_object: received.old_object.map(Payload::Raw),
             dry_run: received.dry_run,
             options: received.options.map(Payload::Raw),
+            form: Form::Whole,
         };
         assert_eq!(String::from_utf8(request.encode(review.version).unwrap()).unwrap(), record.body);
         count += 1;
@@ -134,6 +135,7 @@ fn values_and_raw_text_encode_alike() {
         old_object: None,
         dry_run: false,
         options: None,
+        form: Form::Whole,
     };
     let text = String::from_utf8(request(Payload::Value(&object)).encode(Version::V1).unwrap()).unwrap();
     assert_eq!(text.as_bytes(), request(Payload::Raw(&raw)).encode(Version::V1).unwrap());

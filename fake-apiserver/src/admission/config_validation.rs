@@ -37,6 +37,7 @@ pub(crate) fn validate(kind: &str, new: &Value, old: Option<&Value>) -> Vec<Fiel
 
 fn webhooks(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
+    let beta = configuration["apiVersion"].as_str().is_some_and(|version| version.ends_with("/v1beta1"));
     let hooks = |of: &Value| of["webhooks"].as_array().cloned().unwrap_or_default();
     let new = hooks(configuration);
     let old = old.map(hooks);
@@ -47,7 +48,7 @@ fn webhooks(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<F
     let mut names: Vec<&str> = Vec::new();
     for (index, hook) in new.iter().enumerate() {
         let path = format!("webhooks[{index}]");
-        webhook(mutating, hook, &path, &mut errors);
+        webhook(mutating, beta, hook, &path, &mut errors);
         review_versions(hook, &path, &mut errors);
         let name = hook["name"].as_str().unwrap_or_default();
         if unique_before && !name.is_empty() {
@@ -61,7 +62,7 @@ fn webhooks(mutating: bool, configuration: &Value, old: Option<&Value>) -> Vec<F
     errors.into_inner()
 }
 
-fn webhook(mutating: bool, hook: &Value, path: &str, errors: &mut Errors) {
+fn webhook(mutating: bool, beta: bool, hook: &Value, path: &str, errors: &mut Errors) {
     full_name(hook["name"].as_str().unwrap_or_default(), &format!("{path}.name"), errors);
     for (index, rule) in hook["rules"].as_array().into_iter().flatten().enumerate() {
         rules::validate(rule, &format!("{path}.rules[{index}]"), errors);
@@ -72,7 +73,9 @@ fn webhook(mutating: bool, hook: &Value, path: &str, errors: &mut Errors) {
         errors.required(&format!("{path}.sideEffects"), "must specify one of None, NoneOnDryRun");
     }
     if hook["sideEffects"] != "" {
-        choice(hook, "sideEffects", &["None", "NoneOnDryRun"], path, errors);
+        // v1beta1 forgave side effects.
+        let known: &[&str] = if beta { &["None", "NoneOnDryRun", "Some", "Unknown"] } else { &["None", "NoneOnDryRun"] };
+        choice(hook, "sideEffects", known, path, errors);
     }
     if let Some(seconds) = hook["timeoutSeconds"].as_i64().filter(|seconds| !(1..=30).contains(seconds)) {
         let why = "the timeout value must be between 1 and 30 seconds";

@@ -203,10 +203,11 @@ fn index(kinds: &Kinds) -> Value {
 mod tests {
     use super::*;
     use crate::kinds::Registry;
+    use crate::version::KubernetesVersion;
 
     #[test]
     fn every_document_is_made() {
-        let kinds = Registry::new().kinds();
+        let kinds = Registry::new(KubernetesVersion::default()).kinds();
         for name in names(&kinds) {
             let bytes = write::v3(&document::v3(&kinds, &name));
             let value: Value = serde_json::from_slice(&bytes).expect("JSON");

@@ -27,6 +27,11 @@ impl Gvk {
         Gvk { group: group.into(), version: version.into(), kind: kind.into() }
     }
 
+    /// Whether it is this one.
+    pub(crate) fn is(&self, group: &str, version: &str, kind: &str) -> bool {
+        (&*self.group, &*self.version, &*self.kind) == (group, version, kind)
+    }
+
     /// `v1` or `apps/v1`.
     pub(crate) fn api_version(&self) -> String {
         api_version(&self.group, &self.version)

@@ -1,5 +1,6 @@
 //! Where the registry asks what objects are: decoding, defaults, validation, managed fields, patches.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,16 +9,23 @@ use super::call::Call;
 use super::{Gvk, Resource};
 use crate::admission::{GroupVersionKind, Rejection, validate_configuration};
 use crate::core::Core;
+use crate::kinds::old;
 use crate::objects::decode::{self, FieldValidation, Format};
 use crate::objects::field::{FieldError, Path, invalid_status};
 use crate::objects::managed_fields::{self, Writer};
 use crate::objects::patch::{self as patches, PatchType};
 use crate::objects::{Target, defaults, strategy, validation, warnings};
 use crate::store::Object;
+use crate::version::KubernetesVersion;
 
-/// The kind as the objects' functions name it.
+/// The kind as the objects' functions name it: a version of old times is what it is called today.
 pub(crate) fn target(gvk: &Gvk) -> Target<'_> {
-    Target::new(&gvk.group, &gvk.version, &gvk.kind)
+    today(&gvk.group, &gvk.version, &gvk.kind)
+}
+
+fn today<'a>(group: &'a str, version: &'a str, kind: &'a str) -> Target<'a> {
+    let (group, version) = old::now(group, version).unwrap_or((group, version));
+    Target::new(group, version, kind)
 }
 
 /// A Status as a rejection.
@@ -49,9 +57,14 @@ pub(super) fn field_validation(call: &Call) -> FieldValidation {
 
 /// Reads a body as an object of this kind, with defaults; warnings go to the call.
 pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Result<Value, Rejection> {
-    let decoded = decode::decode(target(gvk), body, format(call)?, field_validation(call)).map_err(rejection)?;
+    let (mut format, mut body) = (format(call)?, Cow::Borrowed(body));
+    if let Some(written) = written_long_ago(core, gvk, format, &body) {
+        (format, body) = (Format::Json, Cow::Owned(written));
+    }
+    let decoded = decode::decode(target(gvk), &body, format, field_validation(call)).map_err(rejection)?;
     super::admit::merge(&mut call.warnings, decoded.warnings);
     let mut object = decoded.object;
+    call_by(gvk, &mut object);
     let has_labels = |object: &Value| object["metadata"]["labels"].as_object().is_some_and(|labels| !labels.is_empty());
     let labelled = has_labels(&object);
     default(core, gvk, &mut object);
@@ -63,9 +76,41 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Re
     Ok(object)
 }
 
+/// A body as today's version of its kind would be written; `None` if it is written so, or is no object.
+fn written_long_ago(core: &Core, gvk: &Gvk, format: Format, body: &[u8]) -> Option<Vec<u8>> {
+    if core.version == KubernetesVersion::default() {
+        return None;
+    }
+    let mut object: Value = match format {
+        Format::Json => serde_json::from_slice(body).ok()?,
+        Format::Yaml => apimachinery::yaml::parse(&String::from_utf8_lossy(body)).ok()?,
+    };
+    old::forget_young(gvk, &mut object, core.version);
+    if let Some((group, version)) = old::now(&gvk.group, &gvk.version) {
+        let says = object["apiVersion"].as_str().unwrap_or_default();
+        if !object.is_object() || !says.is_empty() && says != gvk.api_version() {
+            return None;
+        }
+        old::default(gvk, &mut object);
+        object["apiVersion"] = Gvk::new(group, version, &gvk.kind).api_version().into();
+    }
+    Some(object.to_string().into_bytes())
+}
+
+/// Gives an object of an old version the `apiVersion` that it is known by.
+fn call_by(gvk: &Gvk, object: &mut Value) {
+    if old::now(&gvk.group, &gvk.version).is_some()
+        && let Some(fields) = object.as_object_mut()
+    {
+        fields.insert("apiVersion".to_owned(), gvk.api_version().into());
+    }
+}
+
 /// Brings an object that a webhook changed back into the shape of its kind; no defaults.
 pub(crate) fn normalize(_core: &Core, kind: &GroupVersionKind, object: Value) -> Result<Value, String> {
-    decode::normalize(Target::new(&kind.group, &kind.version, &kind.kind), object).map(|decoded| decoded.object)
+    let mut object = decode::normalize(today(&kind.group, &kind.version, &kind.kind), object)?.object;
+    call_by(&Gvk::new(&kind.group, &kind.version, &kind.kind), &mut object);
+    Ok(object)
 }
 
 /// Sets the defaults of a kind.
@@ -101,7 +146,7 @@ pub(crate) fn decode_options(_core: &Core, _call: &mut Call, body: &[u8]) -> Res
 fn own_target(object: &Value) -> Target<'_> {
     let api_version = super::meta::text(object, "apiVersion");
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    Target::new(group, version, super::meta::text(object, "kind"))
+    today(group, version, super::meta::text(object, "kind"))
 }
 
 /// Runs with the one who writes.
@@ -277,6 +322,12 @@ pub(crate) fn check_patch_options(call: &Call, apply: bool) -> Result<(), Reject
 /// What a patch makes of an object.
 pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, Rejection> {
     let kind = own_target(old);
+    let renamed = old::now(&call.resource.gvk.group, &call.resource.gvk.version).is_some().then(|| {
+        let mut renamed = old.clone();
+        renamed["apiVersion"] = kind.api_version().into();
+        renamed
+    });
+    let old = renamed.as_ref().unwrap_or(old);
     let mut object = match PatchType::from_content_type(&call.content_type) {
         Some(PatchType::Apply) => apply(core, call, kind, Some(old))?,
         Some(sort) => {
@@ -288,6 +339,7 @@ pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, 
     };
     defaults::apply(kind, &mut object);
     own_defaults(kind, &mut object);
+    call_by(&call.resource.gvk, &mut object);
     if call.resource.is_custom() {
         super::structural::fit(call, &mut object)?;
     }

@@ -379,6 +379,77 @@ mod conditions {
     }
 
     #[tokio::test]
+    async fn the_api_of_the_old_days() {
+        const WEBHOOKS: &str = "/apis/admissionregistration.k8s.io/v1beta1/mutatingwebhookconfigurations";
+        let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let reviews = seen.clone();
+        let webhook = Webhook::start(move |review| {
+            reviews.lock().unwrap().push(review.clone());
+            let patch = json!([{"op": "add", "path": "/metadata/annotations", "value": {"seen": "yes"}}]);
+            json!({"uid": review["request"]["uid"], "allowed": true, "patch": super::webhook::base64(&patch.to_string()), "patchType": "JSONPatch"})
+        })
+        .await;
+        let cluster =
+            FakeApiserver::builder().kubernetes_version("1.11".parse().unwrap()).controllers(false).start().await.unwrap();
+        let groups = cluster.request(Method::GET, "/apis", None).await.json();
+        let versions: Vec<&str> = groups["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|group| group["versions"].as_array().into_iter().flatten())
+            .filter_map(|version| version["groupVersion"].as_str())
+            .collect();
+        assert!(versions.contains(&"admissionregistration.k8s.io/v1beta1"), "{versions:?}");
+        assert!(!versions.contains(&"admissionregistration.k8s.io/v1"), "{versions:?}");
+        let modern = webhook.configuration("c", "h.example.com", "deployments");
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1beta1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "c"},
+            "webhooks": [{
+                "name": "h.example.com", "clientConfig": modern["webhooks"][0]["clientConfig"], "timeoutSeconds": 3,
+                "rules": [{"operations": ["CREATE"], "apiGroups": ["extensions"], "apiVersions": ["v1beta1"], "resources": ["deployments"]}],
+            }],
+        });
+        let made = cluster.request(Method::POST, WEBHOOKS, Some(&configuration)).await;
+        assert_eq!(made.status, 201, "{}", made.json());
+        let hook = &made.json()["webhooks"][0];
+        assert_eq!(
+            [&hook["failurePolicy"], &hook["timeoutSeconds"], &hook["sideEffects"], &hook["admissionReviewVersions"]],
+            [&json!("Ignore"), &json!(30), &json!("Unknown"), &json!(["v1beta1"])]
+        );
+        let modern = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+        assert_eq!(cluster.request(Method::GET, modern, None).await.status, 404);
+
+        let deployment = json!({
+            "apiVersion": "extensions/v1beta1", "kind": "Deployment", "metadata": {"name": "sleep"},
+            "spec": {"template": {"metadata": {"labels": {"app": "sleep"}}, "spec": {"containers": [{"name": "sleep", "image": "tutum/curl"}]}}},
+        });
+        let path = "/apis/extensions/v1beta1/namespaces/default/deployments";
+        let made = cluster.request(Method::POST, path, Some(&deployment)).await;
+        assert_eq!(made.status, 201, "{}", made.json());
+        let made = made.json();
+        assert_eq!((&made["apiVersion"], &made["spec"]["selector"]["matchLabels"]["app"]), (&json!("extensions/v1beta1"), &json!("sleep")));
+        assert_eq!(made["metadata"]["annotations"]["seen"], "yes");
+        assert_eq!(made["spec"]["strategy"]["rollingUpdate"]["maxSurge"], 1);
+        let review = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(review["apiVersion"], "admission.k8s.io/v1beta1");
+        let request = review["request"].as_object().unwrap();
+        for field in ["dryRun", "options", "requestKind", "requestResource"] {
+            assert!(!request.contains_key(field), "{field}");
+        }
+        assert_eq!(request["kind"], json!({"group": "extensions", "version": "v1beta1", "kind": "Deployment"}));
+        assert_eq!(request["object"]["apiVersion"], "extensions/v1beta1");
+        assert_eq!(request["object"]["metadata"].get("managedFields"), None);
+        let now = cluster.request(Method::GET, "/apis/apps/v1/namespaces/default/deployments/sleep", None).await.json();
+        assert_eq!((&now["apiVersion"], &now["spec"]["template"]), (&json!("apps/v1"), &made["spec"]["template"]));
+        let patch = json!({"spec": {"replicas": 3}});
+        let patched = cluster.request(Method::PATCH, &format!("{path}/sleep"), Some(&patch)).await.json();
+        assert_eq!((&patched["apiVersion"], &patched["spec"]["replicas"]), (&json!("extensions/v1beta1"), &json!(3)));
+        let invalid = json!({"apiVersion": "extensions/v1beta1", "kind": "Deployment", "metadata": {"name": "a_b"}, "spec": {"template": {}}});
+        assert_eq!(cluster.request(Method::POST, path, Some(&invalid)).await.status, 422);
+    }
+
+    #[tokio::test]
     async fn plugins_can_be_chosen() {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "i"}]}});
         let cluster = FakeApiserver::builder()

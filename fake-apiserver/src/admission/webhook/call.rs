@@ -139,6 +139,7 @@ impl Call<'_> {
             old_object: old_form_of_old.as_ref().or(self.old_object).map(Into::into),
             dry_run: attributes.dry_run,
             options: attributes.options.as_ref().map(Into::into),
+            form: version.review_form(),
         };
         let version = if v1beta1 { Version::V1beta1 } else { Version::V1 };
         request.encode(version).map_err(|error| format!("could not create admission objects: {error}"))
