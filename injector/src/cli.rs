@@ -1,5 +1,6 @@
 //! The command `sidecar-injector`: flags in, an exit status out.
 
+mod bootstrap;
 mod explain;
 mod inject;
 mod input;
@@ -41,8 +42,10 @@ enum Command {
     Lint(lint::Lint),
     /// Show what the templates print for a pod, with line numbers
     Render(render::Render),
-    /// Print the commands with which Istio 1.0's init container redirects a pod's traffic
+    /// Print the commands or rules with which Istio's init container redirects a pod's traffic
     IstioIptables(iptables::Iptables),
+    /// Print what Istio 1.0's agent tells its Envoy at the start
+    Bootstrap(bootstrap::Bootstrap),
 }
 
 /// How the log looks. It goes to stderr and holds no content of pods, values or keys.
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Lint(command) => command.run(),
         Command::Render(command) => command.run(),
         Command::IstioIptables(command) => command.run(),
+        Command::Bootstrap(command) => command.run(),
     });
     match done {
         Ok(code) => code,

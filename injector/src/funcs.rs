@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 pub use budget::Budget;
+pub(crate) use encoding::go_duration;
 
 use crate::value::Value;
 

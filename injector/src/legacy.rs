@@ -9,6 +9,7 @@
 //! probes. Where Istio deleted what the user had written (a container of his own called `istio-proxy`), the pod is refused.
 
 mod annotations;
+mod bootstrap;
 mod data;
 mod decide;
 mod defaults;
@@ -31,6 +32,7 @@ use crate::engine::{Engine, Error, Injected, Offline, Owner, PodRequest, Printed
 use crate::mesh::shape::Message;
 use crate::template::Template;
 
+pub use self::bootstrap::bootstrap;
 use self::data::Workload;
 use self::plan::{Plan, Purpose};
 

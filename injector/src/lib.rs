@@ -45,4 +45,5 @@ pub mod webhooks;
 
 pub use engine::{Error, Injected, Printed};
 pub use injector::{Examined, Injector};
+pub use legacy::bootstrap as bootstrap_1_0;
 pub use outcome::{Outcome, Reviewed};

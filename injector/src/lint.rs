@@ -242,7 +242,7 @@ fn sample(
     }
     match result {
         Err(error) => {
-            if let Some(message) = once(error.to_string()) {
+            if let Some(message) = once(error.in_full()) {
                 findings.error(name, message);
             }
         }

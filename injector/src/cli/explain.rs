@@ -80,7 +80,7 @@ impl Explain {
             let examined = injector.examine(&pod.pod, &pod.namespace, "/inject");
             let (denied, patch, warnings) = match examined.result {
                 Ok(injected) => (None, injected.patch, injected.warnings),
-                Err(error) => (Some(error.to_string()), Vec::new(), Vec::new()),
+                Err(error) => (Some(error.to_string()), Vec::new(), error.place().into_iter().collect()),
             };
             explanations.push(Explanation {
                 object: pod.name,

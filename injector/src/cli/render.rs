@@ -46,7 +46,7 @@ impl Render {
                 input::warn(&format!("{}: {}", pod.name, examined.decision.summary()));
             }
             if let Err(error) = examined.result {
-                input::warn(&format!("{}: {error}", pod.name));
+                input::warn(&format!("{}: {}", pod.name, error.in_full()));
                 failed = true;
             }
         }

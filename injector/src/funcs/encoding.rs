@@ -237,7 +237,7 @@ fn url_join<'a>(_: &Context<'_>, a: &[Value<'a>]) -> Out<'a> {
 }
 
 /// A duration as Go prints it: `45s`, `1m0s`, `1.5s`, `20ms`.
-pub(super) fn go_duration(nanos: i128) -> String {
+pub(crate) fn go_duration(nanos: i128) -> String {
     let (sign, nanos) = if nanos < 0 { ("-", -nanos) } else { ("", nanos) };
     #[expect(clippy::cast_precision_loss, reason = "below a second, exact in a float")]
     let unit = |size: i128, name: &str| format!("{sign}{}{name}", go_float(nanos as f64 / size as f64));
