@@ -5,7 +5,7 @@ use apimachinery::{merge, yaml};
 use serde_json::{Map, Value};
 
 use crate::engine::Error;
-use crate::golang::decode;
+use crate::golang::{self, decode};
 
 /// Parses a template's output: YAML, checked against the pod's schema, fields that pods do not have left out.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value, Error> {
@@ -76,7 +76,14 @@ fn clean_at(value: &mut Value, kind: &Kind, token: &str, at: &mut Vec<String>) -
         (Kind::String | Kind::Time | Kind::MicroTime | Kind::Bytes, Value::String(_))
         | (Kind::Boolean, Value::Bool(_))
         | (Kind::Number, Value::Number(_))
-        | (Kind::Quantity | Kind::IntOrString, Value::String(_) | Value::Number(_)) => Ok(()),
+        | (Kind::IntOrString, Value::String(_))
+        | (Kind::Quantity, Value::Number(_)) => Ok(()),
+        (Kind::Quantity, Value::String(text)) if golang::quantity(text.trim()).is_none() => Ok(()),
+        (Kind::IntOrString, Value::Number(n)) if n.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => Ok(()),
+        (Kind::Quantity, value @ Value::String(_)) => {
+            at.push(token.to_owned());
+            Err(format!("{} is {value}, it has to be a quantity such as 100m or 128Mi", at.join(".")))
+        }
         (Kind::Int32 | Kind::Int64, Value::Number(n)) if n.is_i64() || n.as_f64().is_some_and(|f| f.fract() == 0.0) => {
             Ok(())
         }
@@ -158,4 +165,35 @@ pub(crate) fn apply_container(container: &mut Value, user: Value) -> Result<(), 
     *container = merged
         .map_err(|e| Error::Refused(format!("a container of the pod cannot be merged with the injected one: {e}")))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_is_no_pod_is_refused_in_istios_words() {
+        for (text, says) in [
+            ("a: [", "strategic merge: invalid JSON document"),
+            ("- a", "strategic merge: invalid JSON document"),
+            (
+                "spec: {containers: [{name: a, image: 5}]}",
+                "unmarshal patched pod: json: cannot unmarshal number into Go struct field Container.spec.containers.image of type string",
+            ),
+            (
+                "spec: {containers: [{name: a, resources: {limits: {cpu: x}}}]}",
+                "unmarshal patched pod: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            ),
+            (
+                "spec: {containers: [{name: a, livenessProbe: {tcpSocket: {port: 1.5}}}]}",
+                "unmarshal patched pod: json: cannot unmarshal number 1.5 into Go struct field TCPSocketAction.spec.containers.livenessProbe.tcpSocket.port of type int32",
+            ),
+        ] {
+            let error = parse("custom", text).unwrap_err();
+            let says = format!("failed to run injection template: failed applying injection overlay: {says}");
+            assert_eq!(error.to_string(), says);
+            assert!(error.place().unwrap().starts_with("template \"custom\" printed "));
+        }
+        assert!(parse("custom", "spec: {containers: [{name: a, resources: {limits: {cpu: 1, memory: 1Gi}}}]}").is_ok());
+    }
 }

@@ -36,12 +36,13 @@ impl Cluster {
                     out.nodes.insert(name.to_owned(), native);
                 }
                 Some("Namespace") => {
-                    let range = |key: &str| {
-                        let annotations = object.pointer("/metadata/annotations")?;
-                        last_of_range(annotations.get(key)?.as_str()?)
+                    let annotation = |key: &str| object.pointer("/metadata/annotations")?.get(key)?.as_str();
+                    let user = annotation("openshift.io/sa.scc.uid-range").and_then(last_of_range);
+                    // Groups that make no sense do not fall back to the users.
+                    let group = match annotation("openshift.io/sa.scc.supplemental-groups") {
+                        Some(groups) => last_of_range(groups),
+                        None => user,
                     };
-                    let user = range("openshift.io/sa.scc.uid-range");
-                    let group = range("openshift.io/sa.scc.supplemental-groups").or(user);
                     out.namespaces.insert(name.to_owned(), NamespaceIds { user, group });
                 }
                 _ => {}
