@@ -96,6 +96,9 @@ mod tests {
             }
             let status = pod["metadata"]["annotations"]["sidecar.istio.io/status"].as_str().unwrap();
             assert!(status.contains("istio-proxy"), "{status}");
+            // Only 1.0 itself, not 1.1 that shares its delimiters, writes object defaults.
+            let defaulted = spec["containers"][1]["terminationMessagePath"] == "/dev/termination-log";
+            assert_eq!(defaulted, boxed.name == "1.0", "{}", boxed.name);
         }
     }
 

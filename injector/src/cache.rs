@@ -5,7 +5,7 @@
 //! of the service account's token, which nothing looks at and few answers repeat. The key is everything else: the path
 //! and the body with those strings cut out ([`cut`]). Equal keys therefore mean equal answers but for the uid, and a hit
 //! needs no decoding: whatever made the first body valid holds for the second, byte for byte. An answer that repeats
-//! the name (as those of 1.0 do, whose proxy mounts what the application mounts) is not kept, and where templates read
+//! the name (as those of 1.1 to 1.8 do, whose proxy mounts what the application mounts) is not kept, and where templates read
 //! volumes the name stays in the key.
 //!
 //! A cache belongs to one loaded injector, so a reload starts afresh. Its memory is bounded: entries live in two

@@ -89,9 +89,15 @@ fn with_token(uid: &str, drawn: &str, other: &str) -> String {
 
 #[test]
 fn the_name_of_the_token_volume_is_no_part_of_the_key() {
-    // 1.0 gives the proxy the application's mount of the token, so its answers hold the name.
-    for (boxed, hits) in [(crate::boxed::MODERN, [0, 1, 1, 1]), (crate::boxed::V1_0, [0, 0, 0, 0])] {
-        let injector = crate::Injector::load(boxed.settings()).unwrap();
+    // 1.1 gives the proxy the application's mount of the token, so its answers hold the name.
+    let mut v1_1 = crate::boxed::V1_0.settings();
+    v1_1.inject_config = v1_1.inject_config.replacen("[[- $pod", "[[/* rewriteAppHTTPProbe */]][[- $pod", 1);
+    for (settings, hits) in [
+        (crate::boxed::MODERN.settings(), [0, 1, 1, 1]),
+        (crate::boxed::V1_0.settings(), [0, 1, 1, 1]),
+        (v1_1, [0, 0, 0, 0]),
+    ] {
+        let injector = crate::Injector::load(settings).unwrap();
         let pods =
             [("u1", "x2ndp", "fixed"), ("u2", "7bdqv", "fixed"), ("u3", "fixed", "fixed"), ("u4", "7bdqv", "other")];
         for ((uid, drawn, other), hits) in pods.into_iter().zip(hits) {
