@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 
+use apimachinery::schema;
 use serde_json::Value;
 
 use crate::decide::Decision;
+use crate::golang::decode;
 use crate::patch::Operation;
 use crate::template;
 
@@ -27,6 +29,14 @@ pub enum Error {
     /// The object is not a pod as the API has it.
     #[error("the object is not a pod: {0}")]
     Object(String),
+    /// The object is not a pod, in the words of Go's decoder.
+    #[error("{said}")]
+    Undecodable {
+        /// What is wrong.
+        message: String,
+        /// What Istio says about it.
+        said: String,
+    },
     /// Values of the pod's annotations are invalid; all of them are named.
     #[error("{0}")]
     Annotations(String),
@@ -64,7 +74,17 @@ impl Error {
     pub fn place(&self) -> Option<String> {
         match self {
             Self::Output { name, message, .. } => Some(format!("template {name:?} printed {message}")),
+            Self::Undecodable { message, .. } => Some(format!("the object is not a pod: {message}")),
             _ => None,
+        }
+    }
+
+    /// An object that is no pod, with Istio's words where Go's decoder has some.
+    pub(crate) fn no_pod(pod: &Value, message: String) -> Self {
+        let fields = |key: &str| schema::pod().field(key).map(|field| &field.kind);
+        match decode::strict(pod, "v1.Pod", fields) {
+            Err(said) => Self::Undecodable { message, said },
+            Ok(()) => Self::Object(message),
         }
     }
 

@@ -30,6 +30,7 @@ use crate::config::{self, Era, Parts};
 use crate::decide::{Decision, Reason, RuleLine};
 use crate::engine::{Engine, Error, Injected, Offline, Owner, PodRequest, Printed};
 use crate::mesh::shape::Message;
+use crate::pod;
 use crate::template::Template;
 
 pub use self::bootstrap::bootstrap;
@@ -126,6 +127,7 @@ impl Engine for Legacy {
         if !pod["spec"].is_object() {
             return Err(Error::Object("it has no spec".to_owned()));
         }
+        pod::check(pod).map_err(|e| Error::no_pod(pod, e))?;
         let decision = decide::decide(self, pod, request.namespace);
         if !decision.inject {
             return Ok(Injected { patch: Vec::new(), decision, warnings: Vec::new() });

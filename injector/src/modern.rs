@@ -143,7 +143,7 @@ impl Engine for Modern {
 
     fn admit(&self, request: &PodRequest<'_>) -> Result<Injected, Error> {
         let object = request.object;
-        pod::check(object).map_err(Error::Object)?;
+        pod::check(object).map_err(|e| Error::no_pod(object, e))?;
         let own = object.pointer("/metadata/namespace").and_then(Value::as_str).filter(|n| !n.is_empty());
         let namespace = own.unwrap_or(request.namespace);
         let Verdict { decision, mut warnings } = self.decide(&self.rules, object, namespace);
@@ -159,7 +159,7 @@ impl Engine for Modern {
     }
 
     fn offline(&self, mut pod: Value, owner: &Owner<'_>) -> Result<Offline, Error> {
-        pod::check(&pod).map_err(Error::Object)?;
+        pod::check(&pod).map_err(|e| Error::no_pod(&pod, e))?;
         let of_owner = |k: &str| owner.metadata.get(k).and_then(Value::as_str).filter(|n| !n.is_empty());
         let namespace = of_owner("namespace").unwrap_or_default().to_owned();
         let Verdict { decision, mut warnings } = self.decide(&self.file_rules, &pod, &namespace);
