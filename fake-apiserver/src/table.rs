@@ -1,6 +1,7 @@
 //! Tables: what `kubectl get` prints. Columns are data (`table/columns.json`, as the API describes them); cells are computed.
 
 mod cells;
+mod more;
 mod text;
 
 use std::collections::HashMap;

@@ -125,7 +125,7 @@ pub(crate) fn qualified_name(text: &str) -> Messages {
         }
         (Some(_), Some(_)) => {
             return vec![format!(
-                "a qualified name {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "a valid label key {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
         }
     };
@@ -291,7 +291,7 @@ mod tests {
         assert!(qualified_name("example.com/a.b").is_empty());
         assert_eq!(qualified_name(""), ["name part must be non-empty".to_owned(), format!("name part {QUALIFIED}")]);
         assert_eq!(qualified_name("/a"), ["prefix part must be non-empty"]);
-        assert!(qualified_name("a/b/c")[0].starts_with("a qualified name must consist of"));
+        assert!(qualified_name("a/b/c")[0].starts_with("a valid label key must consist of"));
         assert!(qualified_name("a/b/c")[0].ends_with("(e.g. 'example.com/MyName')"));
         assert_eq!(label_value(&"a".repeat(64)), ["must be no more than 63 bytes"]);
     }

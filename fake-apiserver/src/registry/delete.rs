@@ -53,18 +53,23 @@ pub(crate) fn options(core: &Shared, call: &mut Call) -> Result<Value, Rejection
         }
     }
     let mut causes = Vec::new();
-    let dry_run: Vec<&str> =
-        options.get("dryRun").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    if dry_run.iter().any(|value| *value != "All") {
-        causes.push(refusal::Cause::unsupported_list("dryRun", &dry_run, &["All"]));
+    let policy = options.get("propagationPolicy").and_then(Value::as_str);
+    if let Some(policy) = policy.filter(|_| options.get("orphanDependents").is_some_and(Value::is_boolean)) {
+        let text = "orphanDependents and deletionPropagation cannot be both set";
+        causes.push(refusal::Cause::invalid("propagationPolicy", &format!("{policy:?}"), text));
     }
-    match options.get("propagationPolicy").and_then(Value::as_str) {
+    match policy {
         None | Some("Orphan" | "Background" | "Foreground") => {}
         Some(other) => causes.push(refusal::Cause::unsupported(
             "propagationPolicy",
             other,
-            &["Background", "Foreground", "Orphan", ""],
+            &["Foreground", "Background", "Orphan", "nil"],
         )),
+    }
+    let dry_run: Vec<&str> =
+        options.get("dryRun").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    if dry_run.iter().any(|value| *value != "All") {
+        causes.push(refusal::Cause::unsupported_list("dryRun", &dry_run, &["All"]));
     }
     if causes.is_empty() {
         Ok(Value::Object(options))

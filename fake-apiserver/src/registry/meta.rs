@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use crate::admission::Rejection;
+use crate::objects::field::go_quote;
 use crate::refusal::{self, Cause};
 
 /// A text field, `""` if absent.
@@ -75,12 +76,18 @@ pub(crate) fn options_of(call: &Call, kind: &str, named: &str) -> Result<Value, 
         if manager.len() > 128 {
             causes.push(Cause::too_long("fieldManager", 128));
         }
+        // A blank is the only white space that can be printed.
+        let printable = |letter: char| !letter.is_control() && (!letter.is_whitespace() || letter == ' ');
+        for (at, letter) in manager.char_indices().filter(|(_, letter)| !printable(*letter)) {
+            let text = format!("invalid character U+{:04X} (at position {at})", u32::from(letter));
+            causes.push(Cause::invalid("fieldManager", &go_quote(manager), &text));
+        }
         options.insert("fieldManager".to_owned(), manager.into());
     }
     let validation = call.query.get("fieldValidation");
     if !validation.is_empty() {
         if !matches!(validation, "Ignore" | "Warn" | "Strict") {
-            causes.push(Cause::unsupported("fieldValidation", validation, &["Ignore", "Warn", "Strict"]));
+            causes.push(Cause::unsupported("fieldValidation", validation, &["", "Ignore", "Strict", "Warn"]));
         }
         options.insert("fieldValidation".to_owned(), validation.into());
     }

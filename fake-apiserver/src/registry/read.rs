@@ -12,6 +12,11 @@ use crate::refusal;
 
 /// GET of one object.
 pub(crate) fn get(core: &Core, call: &Call) -> Result<Reply, Rejection> {
+    // A revision that is none is no bad request here either.
+    let asked = revision(call).map_err(|text| Rejection::unknown(&text))?;
+    if asked > 0 && asked > core.store.revision() {
+        return Err(refusal::too_large_resource_version(asked, core.store.revision()));
+    }
     let object = core.store.get(&call.resource.table, &call.namespace, &call.name).ok_or_else(|| call.not_found())?;
     Ok(Reply::ok(Content::Stored(object)))
 }
@@ -21,6 +26,7 @@ pub(crate) fn list(core: &Core, call: &Call) -> Result<Reply, Rejection> {
     let filter = Filter::parse(call)?;
     let limit = call.query.int("limit").map_err(|text| Rejection::bad_request(&text))?.unwrap_or(0);
     let limit = usize::try_from(limit).unwrap_or(0);
+    call.query.int("timeoutSeconds").map_err(|text| Rejection::bad_request(&text))?;
     check_list_options(call)?;
     let asked = revision(call).map_err(|text| Rejection::bad_request(&format!("invalid resource version: {text}")))?;
     let exact = call.query.get("resourceVersionMatch") == "Exact";
@@ -85,35 +91,40 @@ pub(super) fn check_list_options(call: &Call) -> Result<(), Rejection> {
     let wanted = call.query.get("resourceVersionMatch");
     let watch = call.verb == "watch";
     let mut causes = Vec::new();
-    let mut forbid = |field: &str, text: &str| causes.push(refusal::Cause::forbidden(field, text));
+    let forbid = |field: &str, text: &str| refusal::Cause::forbidden(field, text);
     let initial = call.query.find("sendInitialEvents").is_some();
-    if !watch && initial {
-        forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    if watch && initial && wanted != "NotOlderThan" {
+        let text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        causes.push(forbid("resourceVersionMatch", text));
     }
-    if watch && initial {
-        if wanted != "NotOlderThan" && wanted.is_empty() {
-            forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-        } else if wanted != "NotOlderThan" {
-            causes.push(refusal::Cause::unsupported("resourceVersionMatch", wanted, &["NotOlderThan"]));
-        }
-    } else if watch && !wanted.is_empty() {
-        forbid(
-            "resourceVersionMatch",
-            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        );
-    } else if !wanted.is_empty() {
+    if !wanted.is_empty() {
         let version = call.query.get("resourceVersion");
-        if version.is_empty() {
-            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        if watch && !initial {
+            let text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            causes.push(forbid("resourceVersionMatch", text));
         }
-        if !call.query.get("continue").is_empty() {
-            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+        if !watch && version.is_empty() {
+            let text = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(forbid("resourceVersionMatch", text));
         }
-        if wanted != "Exact" && wanted != "NotOlderThan" {
-            causes.push(refusal::Cause::unsupported("resourceVersionMatch", wanted, &["Exact", "NotOlderThan", ""]));
-        } else if wanted == "Exact" && version == "0" {
-            forbid("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        let continued = (!call.query.get("continue").is_empty())
+            .then(|| forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+        let supported: &[&str] = if watch { &["NotOlderThan"] } else { &["Exact", "NotOlderThan", ""] };
+        let unsupported = (!supported.contains(&wanted))
+            .then(|| refusal::Cause::unsupported("resourceVersionMatch", wanted, supported));
+        // A watch and a list look at these two in different order.
+        if watch {
+            causes.extend(unsupported.into_iter().chain(continued));
+        } else {
+            causes.extend(continued.into_iter().chain(unsupported));
         }
+        if !watch && wanted == "Exact" && version == "0" {
+            let text = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(forbid("resourceVersionMatch", text));
+        }
+    }
+    if !watch && initial {
+        causes.push(forbid("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     }
     if causes.is_empty() { Ok(()) } else { Err(refusal::invalid("meta.k8s.io", "ListOptions", "", &causes)) }
 }

@@ -1,5 +1,7 @@
 //! Query parameters, decoded the way the API machinery decodes its option structs.
 
+use std::num::IntErrorKind;
+
 /// The parameters of a request in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
@@ -41,9 +43,13 @@ impl Query {
     pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, String> {
         match self.find(name) {
             None | Some("") => Ok(None),
-            Some(value) => {
-                value.parse().map(Some).map_err(|_| format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
-            }
+            Some(value) => value.parse().map(Some).map_err(|error: std::num::ParseIntError| {
+                let trouble = match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                format!("strconv.ParseInt: parsing {value:?}: {trouble}")
+            }),
         }
     }
 }

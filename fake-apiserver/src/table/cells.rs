@@ -3,6 +3,7 @@
 use apimachinery::clock::Timestamp;
 use serde_json::{Value, json};
 
+use super::more;
 use super::text::{age, human, or_none, pairs, seconds_since, selector};
 use crate::kinds::Resource;
 
@@ -16,7 +17,7 @@ pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Times
     match (kind, column) {
         ("Event", _) => event(column, object, now),
         ("Namespace", "Status") => object["status"]["phase"].clone(),
-        (_, "Name") => object["metadata"]["name"].clone(),
+        (_, "Name") => more::name(kind, object),
         (_, "Age") => age(created, now).into(),
         (_, "Created At") => created.map_or(Value::Null, Value::from),
         ("Pod", _) => pod(column, object, now),
@@ -50,11 +51,11 @@ pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Times
         ("HorizontalPodAutoscaler", _) => autoscaler(column, object),
         ("Ingress", _) => ingress(column, object),
         ("EndpointSlice" | "Endpoints", _) => endpoints(column, object),
-        _ => Value::String("<unknown>".to_owned()),
+        _ => more::cell(kind, column, object),
     }
 }
 
-fn text_or(value: &Value, absent: &str) -> String {
+pub(super) fn text_or(value: &Value, absent: &str) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => absent.to_owned(),
@@ -75,11 +76,11 @@ fn custom(object: &Value, column: &crate::kinds::PrinterColumn, now: Timestamp) 
     }
 }
 
-fn int(value: &Value) -> i64 {
+pub(super) fn int(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
 
-fn names(list: &Value, field: &str) -> String {
+pub(super) fn names(list: &Value, field: &str) -> String {
     let texts = list.as_array().into_iter().flatten().filter_map(|entry| entry[field].as_str());
     texts.collect::<Vec<_>>().join(",")
 }
@@ -478,13 +479,20 @@ fn ingress(column: &str, object: &Value) -> Value {
     match column {
         "Class" => text_or(&object["spec"]["ingressClassName"], "<none>").into(),
         "Hosts" => {
-            let hosts: Vec<&str> = rules().filter_map(|rule| rule["host"].as_str()).collect();
-            if hosts.is_empty() { "*".into() } else { hosts.join(",").into() }
+            // The hosts of the first three rules, and how many rules more there are.
+            let hosts: Vec<&str> =
+                rules().take(3).filter_map(|rule| rule["host"].as_str().filter(|host| !host.is_empty())).collect();
+            match (hosts.is_empty(), rules().count()) {
+                (true, _) => "*".into(),
+                (false, 0..=3) => hosts.join(",").into(),
+                (false, more) => format!("{} + {} more...", hosts.join(","), more - 3).into(),
+            }
         }
         "Address" => {
             let given = object["status"]["loadBalancer"]["ingress"].as_array().into_iter().flatten();
-            let addresses = given.filter_map(|entry| entry["ip"].as_str().or(entry["hostname"].as_str()));
-            addresses.collect::<Vec<_>>().join(",").into()
+            let addresses: std::collections::BTreeSet<&str> =
+                given.filter_map(|entry| entry["ip"].as_str().or(entry["hostname"].as_str())).collect();
+            addresses.into_iter().collect::<Vec<_>>().join(",").into()
         }
         "Ports" => {
             if object["spec"]["tls"].as_array().is_some_and(|tls| !tls.is_empty()) { "80, 443" } else { "80" }.into()
@@ -497,9 +505,10 @@ fn endpoints(column: &str, object: &Value) -> Value {
     match column {
         "AddressType" => object["addressType"].clone(),
         "Ports" => {
-            let ports = object["ports"].as_array().into_iter().flatten().map(|port| text_or(&port["port"], "*"));
-            let ports: Vec<String> = ports.collect();
-            if ports.is_empty() { "<unset>".into() } else { ports.join(",").into() }
+            let ports = object["ports"].as_array().into_iter().flatten();
+            let ports: Vec<String> =
+                ports.map(|port| text_or(&port["port"], port["name"].as_str().unwrap_or("*"))).collect();
+            if ports.is_empty() { "<unset>".into() } else { shortened(&ports).into() }
         }
         "Endpoints" if object["endpoints"].is_array() || object["addressType"].is_string() => {
             let all = object["endpoints"].as_array().into_iter().flatten();
@@ -510,13 +519,23 @@ fn endpoints(column: &str, object: &Value) -> Value {
             if addresses.is_empty() { "<unset>".into() } else { shortened(&addresses).into() }
         }
         "Endpoints" => {
-            let mut shown = Vec::new();
+            let mut shown: Vec<String> = Vec::new();
             for subset in object["subsets"].as_array().into_iter().flatten() {
-                let addresses = subset["addresses"].as_array().into_iter().flatten();
-                for address in addresses.filter_map(|address| address["ip"].as_str()) {
-                    let ports = subset["ports"].as_array().into_iter().flatten();
-                    shown.extend(ports.map(|port| format!("{address}:{}", int(&port["port"]))));
+                let addresses = subset["addresses"].as_array().map_or(&[][..], Vec::as_slice);
+                let ports = subset["ports"].as_array().map_or(&[][..], Vec::as_slice);
+                let addresses = || addresses.iter().filter_map(|address| address["ip"].as_str());
+                if ports.is_empty() {
+                    shown.extend(addresses().map(str::to_owned));
                 }
+                for port in ports.iter().map(|port| int(&port["port"])) {
+                    shown.extend(addresses().map(|address| match address.contains(':') {
+                        true => format!("[{address}]:{port}"),
+                        false => format!("{address}:{port}"),
+                    }));
+                }
+            }
+            if object["subsets"].as_array().is_some_and(|subsets| !subsets.is_empty()) {
+                return shortened(&shown).into();
             }
             if shown.is_empty() { "<none>".into() } else { shortened(&shown).into() }
         }

@@ -108,7 +108,7 @@ fn expressions_have_to_compile_to_what_is_needed() {
             "spec.auditAnnotations[0].valueExpression: Invalid value: \"true\": must evaluate to one of [string null_type] but got bool",
             "spec.auditAnnotations[1].valueExpression: Required value: valueExpression is not specified",
             "spec.auditAnnotations[1].key: Duplicate value: \"k\"",
-            "spec.auditAnnotations[2].key: Invalid value: \"p.example.com/a/b\": a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+            "spec.auditAnnotations[2].key: Invalid value: \"p.example.com/a/b\": a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
         ],
     );
     assert_errors(
