@@ -55,7 +55,7 @@ fn requirement(tokens: &mut Tokens<'_>) -> Result<Requirement, Error> {
         first = tokens.next();
     }
     let Token::Word(key) = first else { return found(first, "identifier") };
-    super::check_key(key).map_err(|why| Error(format!("key: Invalid value: {key:?}: {why}")))?;
+    super::check_key(key).map_err(|why| Error(format!("<nil>: Invalid value: {key:?}: {why}")))?;
     if matches!(tokens.peek(), Token::End | Token::Symbol(",")) || absent {
         return Requirement::new(key, if absent { "DoesNotExist" } else { "Exists" }, Vec::new());
     }
@@ -92,7 +92,8 @@ fn set(tokens: &mut Tokens<'_>) -> Result<Vec<String>, Error> {
         Token::Word(_) | Token::Symbol(",") => {}
         Token::Symbol(")") => {
             tokens.next();
-            return Ok(values);
+            // No value at all stands for the empty one.
+            return Ok(vec![String::new()]);
         }
         other => return found(other, "',', ')' or identifier"),
     }

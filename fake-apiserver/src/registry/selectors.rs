@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Call, Resource};
 use crate::admission::Rejection;
+use crate::objects::field::go_quote;
 use crate::store::Object;
 
 /// What a list or watch is narrowed to.
@@ -30,9 +31,7 @@ impl Filter {
         };
         let mut fields = parse_fields(call.query.get("fieldSelector"))?;
         for requirement in &fields {
-            if !is_selectable(&call.resource, &requirement.field) {
-                return Err(Rejection::bad_request(&format!("field label not supported: {}", requirement.field)));
-            }
+            check_field(&call.resource, &requirement.field).map_err(|text| Rejection::bad_request(&text))?;
         }
         if !call.name.is_empty() {
             fields.push(FieldRequirement { field: "metadata.name".into(), equals: true, value: call.name.clone() });
@@ -62,8 +61,10 @@ fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>, Rejection> {
         let Some((at, operator)) = split.min_by_key(|(at, operator)| (*at, std::cmp::Reverse(operator.len()))) else {
             return Err(Rejection::bad_request(&format!("invalid selector: '{text}'; can't understand '{part}'")));
         };
-        let value = unescape(&part[at + operator.len()..]);
-        requirements.push(FieldRequirement { field: part[..at].to_owned(), equals: operator != "!=", value });
+        let value = unescape(&part[at + operator.len()..]).map_err(|text| Rejection::bad_request(&text))?;
+        // The name that very old clients have for it.
+        let field = if &part[..at] == "spec.host" { "spec.nodeName" } else { &part[..at] };
+        requirements.push(FieldRequirement { field: field.to_owned(), equals: operator != "!=", value });
     }
     Ok(requirements)
 }
@@ -86,13 +87,27 @@ fn split_unescaped(text: &str) -> Vec<String> {
     parts
 }
 
-fn unescape(text: &str) -> String {
+/// The value behind an operator, in which commas, equals signs and backslashes stand behind backslashes.
+fn unescape(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
-        out.push(if letter == '\\' { letters.next().unwrap_or('\\') } else { letter });
+        match letter {
+            '\\' => match letters.next() {
+                Some(next @ ('\\' | ',' | '=')) => out.push(next),
+                next => {
+                    let next = next.map_or_else(String::new, |next| next.to_string());
+                    return Err(format!("invalid field selector: invalid escape sequence: \\{next}"));
+                }
+            },
+            // The letter is printed as its number.
+            ',' | '=' => {
+                return Err(format!("invalid field selector: unescaped character in value: {}", u32::from(letter)));
+            }
+            _ => out.push(letter),
+        }
     }
-    out
+    Ok(out)
 }
 
 /// The fields that each kind can be selected by, besides its name and namespace.
@@ -134,18 +149,26 @@ fn selectable(table: &str) -> &'static [&'static str] {
         "nodes" => &["spec.unschedulable"],
         "secrets" => &["type"],
         "services" => &["spec.clusterIP", "spec.type"],
-        "replicationcontrollers" | "replicasets.apps" => &["status.replicas"],
+        "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
         _ => &[],
     }
 }
 
-fn is_selectable(resource: &Resource, field: &str) -> bool {
+/// Whether a kind can be selected by a field. Kinds without fields of their own have other words for it than those with some.
+fn check_field(resource: &Resource, field: &str) -> Result<(), String> {
+    let own = selectable(&resource.table);
+    let words_of_own = !own.is_empty() || resource.is_custom();
     match field {
-        "metadata.name" => true,
-        "metadata.namespace" => resource.namespaced,
-        _ => selectable(&resource.table).contains(&field),
+        "metadata.name" => Ok(()),
+        "metadata.namespace" if resource.namespaced || !words_of_own => Ok(()),
+        _ if own.contains(&field) => Ok(()),
+        _ if words_of_own => Err(format!("field label not supported: {field}")),
+        _ => Err(format!(
+            "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+            go_quote(field)
+        )),
     }
 }
 
@@ -195,6 +218,13 @@ mod tests {
             texts,
             [("metadata.name", true, "a"), ("spec.nodeName", false, "b,c"), ("status.phase", true, "Running")]
         );
+        for (text, error) in [
+            ("a=b=c", "invalid field selector: unescaped character in value: 61"),
+            ("a=\\b", "invalid field selector: invalid escape sequence: \\b"),
+            ("a=b\\", "invalid field selector: invalid escape sequence: \\"),
+        ] {
+            assert_eq!(parse_fields(text).err().unwrap().message(), error);
+        }
         let error = parse_fields("nonsense").err().unwrap();
         assert_eq!(error.message(), "invalid selector: 'nonsense'; can't understand 'nonsense'");
     }

@@ -496,9 +496,22 @@ impl Checker<'_> {
                 }
                 Ty::Bool
             }
-            operators::IN => Ty::Bool,
+            operators::IN => {
+                let fits = match &second {
+                    Ty::List(of) => comparable(&first, of),
+                    Ty::Map(key, _) => comparable(&first, key),
+                    other => other.is_dyn(),
+                };
+                if !fits {
+                    self.no_overload(&call.func_name, &args);
+                }
+                Ty::Bool
+            }
             operators::CONDITIONAL => {
                 let third = args.get(2).cloned().unwrap_or(Ty::Dyn);
+                if !(first.is_dyn() || first == Ty::Bool) || !comparable(&second, &third) {
+                    self.no_overload(&call.func_name, &args);
+                }
                 if second == third { second } else { Ty::Dyn }
             }
             operators::INDEX => match first {
@@ -507,7 +520,23 @@ impl Checker<'_> {
                 _ => Ty::Dyn,
             },
             operators::OPT_INDEX | operators::OPT_SELECT => Ty::Optional(Box::new(Ty::Dyn)),
-            operators::NEGATE => first,
+            operators::NEGATE => {
+                if !matches!(first, Ty::Dyn | Ty::Int | Ty::Double) {
+                    self.no_overload(&call.func_name, &args);
+                }
+                first
+            }
+            "startsWith" | "endsWith" | "contains" | "matches" if args.len() == 1 => {
+                let text = |ty: &Ty| ty.is_dyn() || *ty == Ty::String;
+                if let Some(target) = target.filter(|target| !text(target) || !text(&first)) {
+                    let applied = format!("{}.({})", target.text(), first.text());
+                    let message = format!("found no matching overload for '{}' applied to '{applied}'", call.func_name);
+                    let name = &call.func_name;
+                    let place = occurrences(self.source, name).next().map_or(0, |(start, _)| start + name.len());
+                    self.push(place, &message);
+                }
+                Ty::Bool
+            }
             operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
                 match (&first, &second) {
                     (Ty::Dyn, _) | (_, Ty::Dyn) => {
@@ -542,11 +571,15 @@ impl Checker<'_> {
     }
 
     fn no_overload(&mut self, operator: &str, args: &[Ty]) {
-        let symbol = operator.trim_matches('_');
+        let symbol = match operator {
+            operators::IN => " in ",
+            operators::CONDITIONAL => "?",
+            other => other.trim_matches('_'),
+        };
         let types: Vec<_> = args.iter().map(Ty::text).collect();
         let message = format!("found no matching overload for '{operator}' applied to '({})'", types.join(", "));
         let place = self.source.find(symbol).unwrap_or_default();
-        self.push(place, &message);
+        self.push(place + symbol.len() - symbol.trim_start().len(), &message);
     }
 
     fn report(&mut self, name: &str, after_dot: bool, message: &str) {
@@ -576,9 +609,16 @@ fn comparable(left: &Ty, right: &Ty) -> bool {
         (Ty::Dyn, _) | (_, Ty::Dyn) | (Ty::Null, _) | (_, Ty::Null) => true,
         (Ty::List(left), Ty::List(right)) => comparable(left, right),
         (Ty::Map(..), Ty::Map(..)) | (Ty::Optional(_), Ty::Optional(_)) => true,
+        // Other types have conversions and operators that are not known here.
+        (Ty::Named(left), right) | (right, Ty::Named(left)) if is_message(left) => *right == Ty::Named(left),
         (Ty::Named(_), _) | (_, Ty::Named(_)) => true,
         (left, right) => left == right,
     }
+}
+
+/// Whether values of a type are objects with fields, which are equal to nothing but their like.
+fn is_message(name: &str) -> bool {
+    FIELDS.iter().any(|(of, ..)| *of == name)
 }
 
 /// Where a name stands as a whole word outside of strings, and the dot before it if there is one.
@@ -640,6 +680,22 @@ mod tests {
     fn messages_are_the_recorded_ones() {
         let cases = [
             ("1 + 1", "must evaluate to bool but got int"),
+            (
+                "1 in request.userInfo.groups",
+                "compilation failed: ERROR: <input>:1:3: found no matching overload for '@in' applied to '(int, list(string))'\n | 1 in request.userInfo.groups\n | ..^",
+            ),
+            (
+                "request.kind == 'Pod'",
+                "compilation failed: ERROR: <input>:1:14: found no matching overload for '_==_' applied to '(kubernetes.GroupVersionKind, string)'\n | request.kind == 'Pod'\n | .............^",
+            ),
+            (
+                "request.name.startsWith(1)",
+                "compilation failed: ERROR: <input>:1:24: found no matching overload for 'startsWith' applied to 'string.(int)'\n | request.name.startsWith(1)\n | .......................^",
+            ),
+            (
+                "object.x ? true : 1",
+                "compilation failed: ERROR: <input>:1:10: found no matching overload for '_?_:_' applied to '(dyn, bool, int)'\n | object.x ? true : 1\n | .........^",
+            ),
             ("object.metadata.name", "must evaluate to bool but got dyn"),
             (
                 "request.foo == 1",

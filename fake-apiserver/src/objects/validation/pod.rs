@@ -53,7 +53,8 @@ pub(crate) fn create(object: &Value, errors: &mut Vec<FieldError>) {
 pub(crate) fn metadata_and_spec(object: &Value, errors: &mut Vec<FieldError>) {
     meta::create(object, true, names::dns1123_subdomain, errors);
     let pod_spec = sub(object, "spec");
-    annotations(object, errors);
+    let metadata = Path::root("metadata");
+    annotations(object, &metadata.child("annotations"), errors);
     let path = Path::root("spec");
     spec(pod_spec, text(sub(object, "metadata"), "name"), true, &path, errors);
     if text(pod_spec, "serviceAccountName").is_empty() {
@@ -80,10 +81,9 @@ pub(crate) fn metadata_and_spec(object: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn annotations(object: &Value, errors: &mut Vec<FieldError>) {
+/// The annotations of a pod, or of a template, that mean something.
+pub(crate) fn annotations(object: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let annotations = sub(sub(object, "metadata"), "annotations");
-    let root = Path::root("metadata");
-    let path = root.child("annotations");
     if let Some(mirrored) = annotations.get(MIRROR).and_then(Value::as_str)
         && text(sub(object, "spec"), "nodeName").is_empty()
     {
@@ -95,7 +95,7 @@ fn annotations(object: &Value, errors: &mut Vec<FieldError>) {
     {
         errors.push(FieldError::invalid_str(&path.key(DELETION_COST), cost, "must be a 32bit integer"));
     }
-    profiles::annotations(object, &path, errors);
+    profiles::annotations(object, path, errors);
 }
 
 /// The annotation of a pod that a kubelet shows for a file of its own.
