@@ -9,7 +9,7 @@ use super::context::Context;
 use super::informer::Change;
 use super::kinds::{self, Kind};
 use super::pods;
-use super::queue::Queue;
+use super::queue::{BackOff, Queue};
 use super::runner::Controller;
 use super::view::{
     controller_key, controller_reference, is_deleting, items, labels, name, namespace, place, text, uid,
@@ -92,6 +92,7 @@ fn contents(service: &Value, pods: &[Arc<Object>]) -> (Value, Value) {
 impl Controller for EndpointSlices {
     const NAME: &'static str = "endpoint-slice-controller";
     const WORKERS: usize = 5;
+    const BACK_OFF: BackOff = BackOff::ENDPOINT_SLICE;
 
     fn follows(&self) -> &'static [&'static Kind] {
         &[&kinds::SERVICE, &kinds::POD, &kinds::ENDPOINT_SLICE, &kinds::NODE]
@@ -130,13 +131,46 @@ impl Controller for EndpointSlices {
             return Ok(());
         }
         let mut pods = cache.list(&kinds::POD, stored.namespace());
-        // A pod on a node that is not known is left out until it is (`controllers/service-endpoints`).
-        let placed = |pod: &Value| match text(pod, "/spec/nodeName") {
+        pods.retain(|pod| selects(selector, pod.value()));
+        // A pod on a node that is not known is left out until it is (`controllers/service-endpoints`), and told of.
+        let mut missing = Vec::new();
+        pods.retain(|pod| match text(pod.value(), "/spec/nodeName") {
             "" => false,
-            node => cache.get(&kinds::NODE, "", node).is_some(),
+            node if cache.get(&kinds::NODE, "", node).is_some() => true,
+            node => {
+                if endpoint(pod.value()).is_some() {
+                    let (namespace, name) = (stored.namespace(), stored.name());
+                    missing.push(format!(
+                        "skipping Pod {} for Service {namespace}/{name}: Node {node} Not Found",
+                        pod.name()
+                    ));
+                }
+                false
+            }
+        });
+        self.write(&stored, &pods).await?;
+        self.tell(service, missing)
+    }
+}
+
+impl EndpointSlices {
+    /// Says which pods were left out. As that is a failure, the Service is looked at again after a while.
+    fn tell(&self, service: &Value, missing: Vec<String>) -> Result<(), Refusal> {
+        let message = match missing.as_slice() {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            _ => format!("[{}]", missing.join(", ")),
         };
-        pods.retain(|pod| selects(selector, pod.value()) && placed(pod.value()));
-        let (endpoints, ports) = contents(service, &pods);
+        let (namespace, name) = place(service);
+        let text = format!("Error updating Endpoint Slices for Service {namespace}/{name}: {message}");
+        self.context.events.warning(service, SERVICE, "FailedToUpdateEndpointSlices", text);
+        Err(Refusal { code: 500, reason: "InternalError".to_owned(), message, namespace_terminating: false })
+    }
+
+    /// Writes the Service's slice if it says something else.
+    async fn write(&self, stored: &Object, pods: &[Arc<Object>]) -> Result<(), Refusal> {
+        let (service, cache) = (stored.value(), &self.context.cache);
+        let (endpoints, ports) = contents(service, pods);
         let mine = cache.owned(SLICE, uid(service)).into_iter().next();
         if let Some(slice) = mine {
             let same = |field: &str, wanted: &Value| slice.value().get(field).unwrap_or(&Value::Null) == wanted;

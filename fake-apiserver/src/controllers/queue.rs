@@ -29,6 +29,9 @@ impl BackOff {
     /// Jobs': 1 s doubling up to 60 s.
     pub(crate) const JOB: BackOff =
         BackOff { base: Duration::from_secs(1), limit: Duration::from_secs(60), bucket: false };
+    /// The EndpointSlice controller's: 1 s doubling up to 1000 s.
+    pub(crate) const ENDPOINT_SLICE: BackOff =
+        BackOff { base: Duration::from_secs(1), limit: Duration::from_secs(1000), bucket: true };
     /// The namespace controller's: 5 ms doubling up to 60 s.
     pub(crate) const NAMESPACE: BackOff =
         BackOff { base: Duration::from_millis(5), limit: Duration::from_secs(60), bucket: true };

@@ -335,3 +335,71 @@ fn address(text: &str, path: &Path<'_>, out: &mut Vec<String>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Target, created};
+
+    fn of_pod(name: &str, spec: Value) -> Vec<String> {
+        created(Target::new("", "v1", "Pod"), &json!({"metadata": {"name": name}, "spec": spec}))
+    }
+
+    #[test]
+    fn of_names_selectors_and_volumes() {
+        assert_eq!(
+            of_pod("a.b", json!({})),
+            [
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]"
+            ]
+        );
+        let spec = json!({
+            "nodeSelector": {"beta.kubernetes.io/os": "linux"},
+            "topologySpreadConstraints": [{"topologyKey": "zone"}],
+            "volumes": [
+                {"name": "r", "rbd": {}},
+                {"name": "c", "configMap": {"name": "m", "items": [{"path": "p"}, {"path": "p/q"}]}},
+                {"name": "p", "projected": {"sources": [{}]}},
+            ],
+            "hostAliases": [{"ip": "FE80::0"}, {"ip": "FE80::0"}],
+        });
+        assert_eq!(
+            of_pod("p", spec),
+            [
+                "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
+                "spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
+                "spec.volumes[0].rbd: deprecated in v1.28, non-functional in v1.31+",
+                "volume \"c\" (ConfigMap \"m\"): overlapping paths: \"p/q\" with \"p\"",
+                "volume \"p\" (Projected) has no sources provided",
+                "spec.hostAliases[1].ip: duplicate ip \"FE80::0\"",
+                "spec.hostAliases[0].ip: IPv6 address \"FE80::0\" should be in RFC 5952 canonical format (\"fe80::\")",
+                "spec.hostAliases[1].ip: IPv6 address \"FE80::0\" should be in RFC 5952 canonical format (\"fe80::\")",
+            ]
+        );
+    }
+
+    #[test]
+    fn of_containers() {
+        let ports = json!([
+            {"containerPort": 80, "protocol": "TCP", "name": "a"},
+            {"containerPort": 80, "protocol": "TCP", "hostPort": 80},
+            {"containerPort": 81, "protocol": "TCP", "hostIP": "1.1.1.1"},
+        ]);
+        let env = json!([{"name": "A", "value": "1"}, {"name": "A", "value": "$(A)2"}, {"name": "A", "value": "3"}]);
+        let spec = json!({
+            "initContainers": [{"name": "i", "ports": [{"containerPort": 9, "protocol": "TCP", "name": "a"}]}],
+            "containers": [{"name": "c", "ports": ports, "env": env, "resources": {"limits": {"memory": "1m"}}}],
+        });
+        assert_eq!(
+            of_pod("p", spec),
+            [
+                "spec.containers[0].resources.limits[memory]: fractional byte value \"1m\" is invalid, must be an integer",
+                "spec.containers[0].env[2]: hides previous definition of \"A\", which may be dropped when using apply",
+                "spec.containers[0].ports[1]: overlapping port definition with spec.containers[0].ports[0]",
+                "spec.containers[0].ports[2]: hostIP set without hostPort: {Name: HostPort:0 ContainerPort:81 Protocol:TCP HostIP:1.1.1.1}",
+                "spec.containers[0].ports[0]: duplicate port name \"a\" with spec.initContainers[0].ports[0], services and probes that select ports by name will use spec.initContainers[0].ports[0]",
+            ]
+        );
+    }
+}
