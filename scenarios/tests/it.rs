@@ -11,6 +11,8 @@ mod flags;
 mod interrupt;
 #[path = "it/models.rs"]
 mod models;
+#[path = "it/rehearsal.rs"]
+mod rehearsal;
 #[path = "it/secrets.rs"]
 mod secrets;
 #[path = "it/trouble.rs"]

@@ -29,7 +29,7 @@ pub(super) fn comparison(pods: u64) -> Comparison {
             variants: 1,
             ..Part::default()
         }],
-        count: pods / 2,
+        count: if id == "b2" { pods / 3 } else { pods / 2 },
         namespaces: (0..20).map(|n| (format!("team-{n}"), 400 / (n + 1))).collect(),
         owners: BTreeMap::from([("ReplicaSet/web".to_owned(), 7), (HOSTILE.to_owned(), 3)]),
         example: Some(Example {
@@ -211,10 +211,13 @@ fn saved_results_of_every_command_are_read_and_others_told_apart() {
 fn a_browser_shows_ten_thousand_pods_and_searches_them() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("report.html");
-    std::fs::write(&file, html(&page(10_000))).unwrap();
-    let dom = |fragment: &str| {
+    let page = html(&page(10_000));
+    std::fs::write(&file, &page).unwrap();
+    let dom = |fragment: &str, flags: &[&str]| {
         let mut command = std::process::Command::new("chromium");
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"]);
+        command.args(["--disable-quic", "--no-first-run", "--disable-background-networking"]);
+        command.args(["--disable-component-update", "--disable-sync"]).args(flags);
         command.args(["--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND"]);
         command.arg(format!("--user-data-dir={}", directory.path().join("profile").display()));
         command.arg(format!("file://{}{fragment}", file.display()));
@@ -222,14 +225,26 @@ fn a_browser_shows_ten_thousand_pods_and_searches_them() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let whole = dom("");
+    let whole = dom("", &[]);
     assert!(whole.contains("10,000 of 10,000, 5 not listed"), "{}", &whole[..2000]);
     let rows = whole.matches("id=\"row-").count();
     assert!((10..100).contains(&rows), "{rows} rows in the document: those in view");
     assert!(!whole.contains("<img"), "a hostile name became an element");
     assert!(whole.contains("class=\"gone\"") && whole.contains("class=\"come\""), "the first finding is open");
     assert!(whole.contains("<rect"), "there is a histogram");
-    let one = dom("#search=web-4242-");
+    // What a pod has with few others stands first; the number of all goes before.
+    assert!(whole.contains("<b>2</b>added annotation "), "the rarer of two findings first");
+    // Narrow or wide, in light or dark: the page is no wider than its window, with a finding open.
+    let look = "<script>document.body.dataset.overflow = document.documentElement.scrollWidth > innerWidth</script>";
+    for window in ["--window-size=500,900", "--window-size=1400,900"] {
+        for scheme in ["--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"] {
+            std::fs::write(&file, page.clone() + look).unwrap();
+            let looked = dom("", &[window, scheme]);
+            assert!(looked.contains("data-overflow=\"false\""), "{window}, {scheme}: wider than its window");
+        }
+    }
+    std::fs::write(&file, &page).unwrap();
+    let one = dom("#search=web-4242-", &[]);
     assert!(one.contains(">1 of 10,000"), "the search finds one");
     assert_eq!(one.matches("id=\"row-").count(), 1);
 }
