@@ -30,6 +30,13 @@ pub struct RecordingFlags {
     /// Records that may wait to be written; more are dropped and counted; default: 4096
     #[arg(long, value_name = "NUMBER")]
     max_queue: Option<usize>,
+    #[command(flatten)]
+    redaction: RedactionFlags,
+}
+
+/// What is taken out of what is written.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RedactionFlags {
     /// Whether secrets are taken out of the capture; default: default
     #[arg(long, value_enum)]
     redact: Option<RedactFlag>,
@@ -60,25 +67,7 @@ enum RedactFlag {
     Off,
 }
 
-impl RecordingFlags {
-    /// A flag that was given, if any was: for who records nothing and wants to say so.
-    #[must_use]
-    pub fn given(&self) -> Option<&'static str> {
-        let flags = [
-            (self.rotate_size.is_some(), "--rotate-size"),
-            (self.rotate_age.is_some(), "--rotate-age"),
-            (self.max_files.is_some(), "--max-files"),
-            (self.compression.is_some(), "--compression"),
-            (self.fsync.is_some(), "--fsync"),
-            (self.max_queue.is_some(), "--max-queue"),
-            (self.redact.is_some(), "--redact"),
-            (self.redact_key_file.is_some(), "--redact-key-file"),
-            (!self.redact_also.is_empty(), "--redact-also"),
-            (!self.redact_except.is_empty(), "--redact-except"),
-        ];
-        flags.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
-    }
-
+impl RedactionFlags {
     /// What takes secrets out; `None` with `--redact off`.
     ///
     /// # Errors
@@ -107,13 +96,33 @@ impl RecordingFlags {
         };
         Ok(Some(Redactor::new(&key).patterns(&self.redact_also, &self.redact_except)?))
     }
+}
+
+impl RecordingFlags {
+    /// A flag that was given, if any was: for who records nothing and wants to say so.
+    #[must_use]
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (self.rotate_size.is_some(), "--rotate-size"),
+            (self.rotate_age.is_some(), "--rotate-age"),
+            (self.max_files.is_some(), "--max-files"),
+            (self.compression.is_some(), "--compression"),
+            (self.fsync.is_some(), "--fsync"),
+            (self.max_queue.is_some(), "--max-queue"),
+            (self.redaction.redact.is_some(), "--redact"),
+            (self.redaction.redact_key_file.is_some(), "--redact-key-file"),
+            (!self.redaction.redact_also.is_empty(), "--redact-also"),
+            (!self.redaction.redact_except.is_empty(), "--redact-except"),
+        ];
+        flags.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+    }
 
     /// Begins a recording in this directory; trouble goes to the log.
     ///
     /// # Errors
-    /// As [`RecordingFlags::redactor`] and [`Recorder::start`].
+    /// As [`RedactionFlags::redactor`] and [`Recorder::start`].
     pub fn start(&self, directory: &Path, clock: Clock) -> anyhow::Result<Recorder> {
-        let defaults = Options::new(directory.to_owned(), self.redactor()?, clock);
+        let defaults = Options::new(directory.to_owned(), self.redaction.redactor()?, clock);
         let options = Options {
             compression: match self.compression {
                 Some(CompressionFlag::None) => Compression::None,

@@ -147,7 +147,14 @@ fn bad_logs_are_told_and_what_can_be_read_is_replayed() {
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
 
     refused(&["replay", "/nowhere.jsonl"], "cannot read log /nowhere.jsonl: No such file");
-    refused(&["replay", directory.path().to_str().unwrap()], "is a directory, not a log");
+    // A directory is the logs in it.
+    let (logs, none) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["b.jsonl", "a.jsonl", "not-a-log.txt"] {
+        file(logs.path(), name, &format!("{review}\n"));
+    }
+    let output = towtank(&["replay", "--direct", logs.path().to_str().unwrap()]);
+    assert!(text(&output.stdout).contains("\n2 reviews in "), "{}{}", text(&output.stdout), text(&output.stderr));
+    refused(&["replay", none.path().to_str().unwrap()], "no .jsonl, .jsonl.gz or .jsonl.zst file in this directory");
     refused(&["replay", &file(directory.path(), "empty", "")], "no record in it: nothing was replayed");
     refused(&["replay", "-", "--repeat", "2"], "standard input cannot be replayed more than once");
 }

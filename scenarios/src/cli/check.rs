@@ -21,7 +21,8 @@ pub(super) struct Args {
     trust: trust::Args,
     #[command(flatten)]
     injector: injector::Args,
-    /// A capture log, or a file of AdmissionReviews, one a line; may be given more than once. Default: the log in the box.
+    /// A capture log or a directory of them, or a file of AdmissionReviews, one a line; may be given more than once. Default: the
+    /// log in the box.
     #[arg(long, value_name = "LOG")]
     reviews: Vec<PathBuf>,
     /// Most reviews that the laws are held against, one of each shape first.
@@ -105,11 +106,7 @@ impl Args {
         }
         check = check.limit(self.limit as usize).concurrency(self.concurrency.into()).shrink(!self.no_shrink);
 
-        let logs: Vec<Log> = if self.reviews.is_empty() {
-            vec![boxed::LOG]
-        } else {
-            self.reviews.iter().map(|path| Log::from_path(path)).collect()
-        };
+        let logs: Vec<Log> = if self.reviews.is_empty() { vec![boxed::LOG] } else { Log::from_paths(&self.reviews)? };
         let mut readers = Vec::new();
         for log in &logs {
             readers.push(log.open()?);

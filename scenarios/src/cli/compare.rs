@@ -36,7 +36,7 @@ const READY: Duration = Duration::from_secs(20);
     exec:PROGRAM ARGUMENT…        a webhook that is started for this; {listen} becomes the address to listen on\n                                \
     (without it, --listen ADDRESS is appended), {cert} and {key} PEM files for that address")]
 pub(super) struct Args {
-    /// Capture logs: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
+    /// Capture logs, or directories of them: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
     #[arg(value_name = "LOG")]
     logs: Vec<PathBuf>,
     /// What is in place; see below.
@@ -94,11 +94,7 @@ impl Args {
 
     /// The comparison, and an error to tell after it.
     async fn comparison(&self, stop: Stop) -> anyhow::Result<(Comparison, Option<anyhow::Error>)> {
-        let logs: Vec<Log> = if self.logs.is_empty() {
-            vec![boxed::LOG]
-        } else {
-            self.logs.iter().map(|path| Log::from_path(path)).collect()
-        };
+        let logs: Vec<Log> = if self.logs.is_empty() { vec![boxed::LOG] } else { Log::from_paths(&self.logs)? };
         let allowed = match &self.allow {
             Some(path) => Allowed::parse(&read(path)?)
                 .map_err(|message| anyhow::anyhow!("allow-list {}: {message}", path.display()))?,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use admission::capture::{Compression, Reader, Record, Redactor, Writer};
 use anyhow::Context;
-use injector::capture::RecordingFlags;
+use injector::capture::RedactionFlags;
 use serde_json::json;
 
 use super::output::Output;
@@ -27,13 +27,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     webhook: Option<String>,
     #[command(flatten)]
-    recording: RecordingFlags,
+    redaction: RedactionFlags,
 }
 
 impl Args {
     /// Writes the log; false if something could not be read.
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
-        let redactor = self.recording.redactor()?;
+        let redactor = self.redaction.redactor()?;
         let mut imported = Imported::default();
         match &self.output {
             Some(file) => {

@@ -24,7 +24,8 @@ impl Args {
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let mut merged = Replayed::default();
         for path in &self.results {
-            let value: Value = serde_json::from_str(&read(path)?).with_context(|| path.display().to_string())?;
+            let what = || format!("{}: not a result that `towtank replay --json` printed", path.display());
+            let value: Value = serde_json::from_str(&read(path)?).with_context(what)?;
             let part = Replayed::from_json(&value).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
             merged.merge(&part);
         }

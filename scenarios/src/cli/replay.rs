@@ -24,7 +24,7 @@ type Serving = ::injector::serve::Handle;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Capture logs: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
+    /// Capture logs, or directories of them: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
     #[arg(value_name = "LOG")]
     logs: Vec<PathBuf>,
     /// The way that reviews take: an apiserver in this process, which calls the webhook as its configuration says, or
@@ -184,11 +184,7 @@ async fn replayed(
     tracer: Option<Tracer>,
     stop: Stop,
 ) -> anyhow::Result<(Replayed, Option<anyhow::Error>)> {
-    let logs: Vec<Log> = if args.logs.is_empty() {
-        vec![boxed::LOG]
-    } else {
-        args.logs.iter().map(|path| Log::from_path(path)).collect()
-    };
+    let logs: Vec<Log> = if args.logs.is_empty() { vec![boxed::LOG] } else { Log::from_paths(&args.logs)? };
     if args.repeat > 1 && logs.iter().any(|log| matches!(log, Log::Stdin)) {
         anyhow::bail!("standard input cannot be replayed more than once: give a file, or leave --repeat out");
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use admission::capture::{Error, Line, Reader, Record};
+use admission::capture::{Error, Line, Reader, Record, logs};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -57,6 +57,24 @@ impl Log {
     #[must_use]
     pub fn from_path(path: &Path) -> Self {
         if path == Path::new("-") { Self::Stdin } else { Self::File(path.to_owned()) }
+    }
+
+    /// The logs that paths on the command line mean; a directory stands for the logs in it, in the order of their names.
+    ///
+    /// # Errors
+    /// A directory that cannot be read, or holds no log.
+    pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<Self>, OpenError> {
+        let mut all = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                let within = logs(path);
+                let within = within.map_err(|source| OpenError::Open { log: path.display().to_string(), source })?;
+                all.extend(within.into_iter().map(Self::File));
+            } else {
+                all.push(Self::from_path(path));
+            }
+        }
+        Ok(all)
     }
 
     /// What to call it in messages.
