@@ -8,6 +8,7 @@
     reason = "helpers of tests: a failure is to end the test"
 )]
 
+mod capture;
 mod cli;
 mod conformance;
 mod corpora;
