@@ -34,16 +34,17 @@ impl Args {
     /// Writes the log; false if something could not be read.
     pub(super) fn run(&self, output: &Output) -> anyhow::Result<bool> {
         let redactor = self.redaction.redactor()?;
+        let inputs = self.inputs()?;
         let mut imported = Imported::default();
         match &self.output {
             Some(file) => {
                 let mut writer = Writer::create(file).with_context(|| format!("cannot write {}", file.display()))?;
-                self.all(&mut imported, redactor.as_ref(), &mut writer)?;
+                self.all(inputs, &mut imported, redactor.as_ref(), &mut writer)?;
                 writer.finish().and_then(|mut file| file.flush())?;
             }
             None => {
                 let mut writer = Writer::new(std::io::stdout().lock(), Compression::None)?;
-                let written = self.all(&mut imported, redactor.as_ref(), &mut writer);
+                let written = self.all(inputs, &mut imported, redactor.as_ref(), &mut writer);
                 let written = written.and_then(|()| Ok(writer.finish()?.flush()?));
                 match written {
                     // Whoever read it has what they wanted.
@@ -56,8 +57,26 @@ impl Args {
         Ok(imported.unreadable == 0 && imported.reviews > 0)
     }
 
+    /// The files, each of which can be read and is not what is written: before anything that was there is written over.
+    fn inputs(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let output = self.output.as_ref().and_then(|output| output.canonicalize().ok());
+        let mut inputs = Vec::new();
+        for path in &self.files {
+            for file in expand(path).with_context(|| format!("cannot read {}", path.display()))? {
+                if file != Path::new("-") {
+                    std::fs::File::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
+                    let same = output.is_some() && file.canonicalize().ok() == output;
+                    anyhow::ensure!(!same, "{} is read: name another file with --output", file.display());
+                }
+                inputs.push(file);
+            }
+        }
+        Ok(inputs)
+    }
+
     fn all<W: Write>(
         &self,
+        inputs: Vec<PathBuf>,
         imported: &mut Imported,
         redactor: Option<&Redactor>,
         writer: &mut Writer<W>,
@@ -71,21 +90,19 @@ impl Args {
             }
             writer.write(&record)
         };
-        for path in &self.files {
-            for file in expand(path).with_context(|| format!("cannot read {}", path.display()))? {
-                let name = file.display().to_string();
-                let reader = if file == Path::new("-") { Reader::new(std::io::stdin()) } else { Reader::open(&file) };
-                let reader = reader.with_context(|| format!("cannot read {name}"))?;
-                let mut left_out = 0;
-                import(&name, reader, self.format, imported, |record: &Record| {
-                    if self.webhook.as_ref().is_some_and(|webhook| *webhook != record.webhook) {
-                        left_out += 1;
-                        return Ok(());
-                    }
-                    put(record)
-                })?;
-                imported.reviews -= left_out;
-            }
+        for file in inputs {
+            let name = file.display().to_string();
+            let reader = if file == Path::new("-") { Reader::new(std::io::stdin()) } else { Reader::open(&file) };
+            let reader = reader.with_context(|| format!("cannot read {name}"))?;
+            let mut left_out = 0;
+            import(&name, reader, self.format, imported, |record: &Record| {
+                if self.webhook.as_ref().is_some_and(|webhook| *webhook != record.webhook) {
+                    left_out += 1;
+                    return Ok(());
+                }
+                put(record)
+            })?;
+            imported.reviews -= left_out;
         }
         // All of them at once: one file's Deployment may be in another's namespace.
         let objects = std::mem::take(&mut imported.manifests);

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use admission::capture::{Compression, Record, Writer};
 use serde_json::{Value, json};
 
-use super::{file, text, towtank};
+use super::{file, refused, text, towtank};
 
 fn review(n: usize) -> Value {
     let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("web-{n}"), "namespace": "shop" },
@@ -142,6 +142,17 @@ fn a_result_that_cannot_be_written_is_told_and_a_reader_that_goes_is_not() {
         assert_eq!(output.status.code(), Some(0), "{args:?}: {error}");
         assert!(!error.contains("roken pipe") && !error.contains("panicked"), "{args:?}: {error}");
     }
+}
+
+#[test]
+fn an_import_that_cannot_begin_writes_over_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = file(directory.path(), "log.jsonl", &format!("{}\n", review(0)));
+    let before = std::fs::read(&log).unwrap();
+    refused(&["import", "/nowhere.log", "-o", &log], "cannot read /nowhere.log");
+    refused(&["import", &log, "-o", &log], "log.jsonl is read: name another file");
+    refused(&["import", directory.path().to_str().unwrap(), "-o", &log], "log.jsonl is read: name another file");
+    assert_eq!(std::fs::read(&log).unwrap(), before);
 }
 
 struct Mounted(tempfile::TempDir);
