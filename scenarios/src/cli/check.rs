@@ -111,7 +111,7 @@ impl Args {
         for log in &logs {
             readers.push(log.open()?);
         }
-        let bar = output.progress(check.laws() as u64);
+        let bar = output.progress(check.laws() as u64, "laws");
         let checked = check.run_with_progress(readers.into_iter().flatten(), |laws| bar.set_position(laws)).await?;
         bar.finish_and_clear();
         if let Some(handle) = serving {

@@ -1,10 +1,11 @@
 //! `towtank import`.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use admission::capture::{Compression, Reader, Record, Redactor, Writer};
 use anyhow::Context;
+use indicatif::ProgressBar;
 use injector::capture::RedactionFlags;
 use serde_json::json;
 
@@ -36,25 +37,39 @@ impl Args {
         let redactor = self.redaction.redactor()?;
         let inputs = self.inputs()?;
         let mut imported = Imported::default();
+        let shown = self.output.is_none() && std::io::stdout().is_terminal();
+        let bar = if shown { ProgressBar::hidden() } else { output.progress(0, "reviews") };
+        let done = self.write(inputs, &mut imported, redactor.as_ref(), &bar);
+        bar.finish_and_clear();
+        if let Err(error) = done {
+            // Whoever read it from standard output has what they wanted.
+            let quiet = self.output.is_none() && broken_pipe(&error);
+            return if quiet { Ok(imported.unreadable == 0) } else { Err(error) };
+        }
+        self.tell(&imported, output);
+        Ok(imported.unreadable == 0 && imported.reviews > 0)
+    }
+
+    fn write(
+        &self,
+        inputs: Vec<PathBuf>,
+        imported: &mut Imported,
+        redactor: Option<&Redactor>,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
         match &self.output {
             Some(file) => {
                 let mut writer = Writer::create(file).with_context(|| format!("cannot write {}", file.display()))?;
-                self.all(inputs, &mut imported, redactor.as_ref(), &mut writer)?;
+                self.all(inputs, imported, redactor, bar, &mut writer)?;
                 writer.finish().and_then(|mut file| file.flush())?;
             }
             None => {
                 let mut writer = Writer::new(std::io::stdout().lock(), Compression::None)?;
-                let written = self.all(inputs, &mut imported, redactor.as_ref(), &mut writer);
-                let written = written.and_then(|()| Ok(writer.finish()?.flush()?));
-                match written {
-                    // Whoever read it has what they wanted.
-                    Err(error) if broken_pipe(&error) => return Ok(imported.unreadable == 0),
-                    other => other?,
-                }
+                self.all(inputs, imported, redactor, bar, &mut writer)?;
+                writer.finish()?.flush()?;
             }
         }
-        self.tell(&imported, output);
-        Ok(imported.unreadable == 0 && imported.reviews > 0)
+        Ok(())
     }
 
     /// The files, each of which can be read and is not what is written: before anything that was there is written over.
@@ -79,11 +94,13 @@ impl Args {
         inputs: Vec<PathBuf>,
         imported: &mut Imported,
         redactor: Option<&Redactor>,
+        bar: &ProgressBar,
         writer: &mut Writer<W>,
     ) -> anyhow::Result<()> {
         let mut seq = 0;
         let mut put = |record: &Record| {
             seq += 1;
+            bar.inc(1);
             let mut record = Record { seq, ..record.clone() };
             if let Some(redactor) = redactor {
                 redactor.record(&mut record);

@@ -69,17 +69,17 @@ impl Output {
         let _ = writeln!(std::io::stderr(), "{} {text}", self.errors.bad("towtank:"));
     }
 
-    /// A bar on a terminal, and silence elsewhere. `total` 0: unknown.
-    pub(super) fn progress(&self, total: u64) -> ProgressBar {
+    /// A bar of so many `things` on a terminal, and silence elsewhere. `total` 0: unknown.
+    pub(super) fn progress(&self, total: u64, things: &str) -> ProgressBar {
         let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
         let visible = std::io::stderr().is_terminal();
         bar.set_draw_target(if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
         let template = if total == 0 {
-            "{spinner} {pos} reviews  {per_sec}  {elapsed}"
+            format!("{{spinner}} {{human_pos}} {things}  {{per_sec}}  {{elapsed}}")
         } else {
-            "{bar:40} {pos}/{len} reviews  {per_sec}  {elapsed}"
+            format!("{{bar:20}} {{pos}}/{{len}} {things}  {{elapsed}}")
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
         if visible {

@@ -81,9 +81,12 @@ fn differences(path: &str, received: &Value, rebuilt: &Value, stored: bool, into
     }
 }
 
+/// Whether a row allows a difference.
+type Allows = fn(&Difference) -> bool;
+
 /// What an audit log does not hold: the rows of the table in docs/towtank.md by their beginnings, and the differences that
 /// each of them allows. Of those without, the recorded run has none.
-const ROWS: [(&str, fn(&Difference) -> bool); 7] = [
+const ROWS: [(&str, Allows); 7] = [
     ("the review's `uid`", |it| it.path == "/request/uid"),
     ("path, query and headers of the call; its version", |it| {
         it.path == "/apiVersion" && it.received == Some("admission.k8s.io/v1beta1".into())

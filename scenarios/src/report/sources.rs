@@ -1,10 +1,12 @@
 //! Pages from results: as they are in memory, or as they were saved as JSON.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::page::{Entry, Latencies, Page, Row, Status, side_by_side, text};
+use super::text::short;
 use crate::check::{Checked, LawVerdict};
 use crate::compare::{Comparison, Part};
 
@@ -213,7 +215,7 @@ fn check(checked: &Checked) -> Page {
     let mut page = Page {
         title: format!("Laws held against {}", checked.webhook),
         ok: checked.is_ok(),
-        summary: format!("{} of {} laws are broken, by {} reviews", broken, checked.laws.len(), checked.reviews),
+        summary: format!("{} of {} laws broken, held against {} reviews", broken, checked.laws.len(), checked.reviews),
         heading: "Laws".to_owned(),
         listed: "Reviews that break a law".to_owned(),
         columns: ["review", "law"].map(str::to_owned).to_vec(),
@@ -289,9 +291,9 @@ fn replay(result: &Value) -> Page {
     };
     page.fact("seconds", format!("{:.2}", result["seconds"].as_f64().unwrap_or_default()));
     page.fact("reviews a second", format!("{:.0}", result["reviewsPerSecond"].as_f64().unwrap_or_default()));
-    for name in ["p50", "p90", "p99", "p999", "max"] {
-        if let Some(micros) = result["latencyMicros"][name].as_u64() {
-            page.fact(name, format!("{micros} us"));
+    for (key, name) in [("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max")] {
+        if let Some(micros) = result["latencyMicros"][key].as_u64() {
+            page.fact(name, short(Duration::from_micros(micros)));
         }
     }
     if let Ok(counts) = serde_json::from_value::<Vec<(u64, u64)>>(result["latencyHistogram"].clone()) {

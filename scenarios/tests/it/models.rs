@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 
 use super::{file, text, towtank};
 
-/// A webhook that is all right but for its mutation: a list of operations from a pod.
-fn model(mutate: fn(&Value) -> Value) -> Answerer {
+/// A list of operations from a pod.
+type Mutate = fn(&Value) -> Value;
+
+/// A webhook that is all right but for its mutation.
+fn model(mutate: Mutate) -> Answerer {
     Answerer::Function(Arc::new(move |body| {
         let review = AdmissionReview::decode(body).ok()?;
         let mut response = Response::allow(&*review.request.uid);
@@ -72,7 +75,7 @@ fn the_faults_of_bad_webhooks_are_named_and_shrunk() {
         "resource": { "group": "", "version": "v1", "resource": "pods" }, "object": pod, "oldObject": null, "dryRun": false, "userInfo": {} } });
     let reviews = file(directory.path(), "reviews.jsonl", &format!("{review}\n"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let models: [(&str, fn(&Value) -> Value, &[&str], &str); 4] = [
+    let models: [(&str, Mutate, &[&str], &str); 4] = [
         ("prepends once", prepends_once, &[], ""),
         ("prepends", prepends, &["idempotent"], "spec.containers[sidecar]: added"),
         ("counts", counts, &["idempotent"], "metadata.annotations[example.com/injected]: \"x\" became \"xx\""),
