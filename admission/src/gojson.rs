@@ -32,6 +32,13 @@ pub(crate) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Res
 
 /// Encodes a value on one line as serde_json does: the same without the escapes of Go, as an apiserver answers its clients.
 pub fn plain_to_vec(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4096);
+    plain_append(&mut out, value);
+    out
+}
+
+/// The same, appended to what is there.
+pub fn plain_append(out: &mut Vec<u8>, value: &Value) {
     const PLAIN: Style = Style {
         is_special: |bytes| {
             bytes.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\'))
@@ -39,9 +46,7 @@ pub fn plain_to_vec(value: &Value) -> Vec<u8> {
         text: |out, text| drop(serde_json::to_writer(out, text)),
         float: |out, number| drop(serde_json::to_writer(out, number)),
     };
-    let mut out = Vec::with_capacity(4096);
-    PLAIN.value(&mut out, value);
-    out
+    PLAIN.value(out, value);
 }
 
 /// [`append`] for values, which are most of what is encoded.

@@ -20,17 +20,19 @@ mod workload;
 
 use serde_json::Value;
 
+use crate::objects::get::at;
+
 pub use workload::Workload;
 pub(crate) use workload::Workloads;
 
 /// The text at a JSON pointer, `""` if there is none.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The list at a JSON pointer, empty if there is none.
 fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The containers of a pod by field of its spec.

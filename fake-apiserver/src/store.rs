@@ -4,6 +4,7 @@
 //! history of events. Revisions are counted for the whole store, as etcd does. Nothing here is asynchronous: a write holds the
 //! lock for as long as it takes to put one pointer into a map, and readers get pointers to objects that never change.
 
+mod expiry;
 mod history;
 mod object;
 #[cfg(test)]
@@ -16,8 +17,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use history::History;
+use expiry::Expiry;
 pub(crate) use history::{Event, EventType};
+use history::{Forgotten, History};
 pub(crate) use object::Object;
 
 /// How many events each table remembers for watches, unless the builder says otherwise.
@@ -55,19 +57,37 @@ struct Table {
     history: History,
     /// Tells watchers that there is something new; its value is the revision of the table's last event.
     changed: watch::Sender<u64>,
+    /// Of Events, which go by themselves, and are kept as text: many are written, few are read.
+    expiry: Option<Expiry>,
 }
 
 impl Inner {
     /// The table of that name, made at this revision if there is none.
     fn table(&mut self, name: &str, revision: u64) -> &mut Table {
-        self.tables.entry(name.into()).or_insert_with(|| Table::new(revision))
+        self.tables.entry(name.into()).or_insert_with(|| Table::new(name, revision))
     }
 }
 
 impl Table {
-    fn new(revision: u64) -> Table {
-        Table { objects: BTreeMap::new(), history: History::new(revision), changed: watch::Sender::new(revision) }
+    fn new(name: &str, revision: u64) -> Table {
+        Table {
+            objects: BTreeMap::new(),
+            history: History::new(revision),
+            changed: watch::Sender::new(revision),
+            expiry: expires(name).then(Expiry::default),
+        }
     }
+
+    fn object(&self, key: Arc<str>, value: Value, managed: Option<Box<[u8]>>, revision: u64) -> Arc<Object> {
+        Arc::new(match self.expiry {
+            Some(_) => Object::packed(key, value, revision),
+            None => Object::new(key, value, managed, revision),
+        })
+    }
+}
+
+fn expires(table: &str) -> bool {
+    table == "events"
 }
 
 /// The key of an object in its table: `namespace/name`, or the name alone for cluster-scoped objects.
@@ -103,7 +123,8 @@ impl Store {
     pub(crate) fn get(&self, table: &str, namespace: &str, name: &str) -> Option<Arc<Object>> {
         let inner = self.read();
         let objects = &inner.tables.get(table)?.objects;
-        if namespace.is_empty() { objects.get(name) } else { objects.get(key(namespace, name).as_str()) }.cloned()
+        if namespace.is_empty() { objects.get(name) } else { objects.get(key(namespace, name).as_str()) }
+            .map(Object::lend)
     }
 
     /// How many objects each table holds.
@@ -121,7 +142,7 @@ impl Store {
         let inner = self.read();
         let found = match inner.tables.get(table) {
             None => Vec::new(),
-            Some(table) if namespace.is_empty() => table.objects.values().cloned().collect(),
+            Some(table) if namespace.is_empty() => table.objects.values().map(Object::lend).collect(),
             Some(table) => in_namespace(&table.objects, namespace),
         };
         (found, inner.revision)
@@ -133,7 +154,7 @@ impl Store {
         let Some(table) = inner.tables.get(table) else { return Ok(Vec::new()) };
         if revision >= table.history.last() {
             return Ok(if namespace.is_empty() {
-                table.objects.values().cloned().collect()
+                table.objects.values().map(Object::lend).collect()
             } else {
                 in_namespace(&table.objects, namespace)
             });
@@ -145,47 +166,59 @@ impl Store {
                 None => objects.remove(&event.object.key()),
             };
         }
-        Ok(if namespace.is_empty() { objects.into_values().collect() } else { in_namespace(&objects, namespace) })
+        Ok(if namespace.is_empty() {
+            objects.values().map(Object::lend).collect()
+        } else {
+            in_namespace(&objects, namespace)
+        })
     }
 
     /// Stores a new object; its `metadata.resourceVersion` becomes the revision of this write. An object whose name is taken
     /// is given back.
-    pub(crate) fn create(&self, table: &str, value: Value) -> Result<Arc<Object>, Value> {
+    pub(crate) fn create(&self, table: &str, mut value: Value) -> Result<Arc<Object>, Value> {
         let key: Arc<str> = object::key_of(&value).into();
+        let managed = if expires(table) { None } else { object::take_managed(&mut value) };
+        // Declared before the lock is taken, dropped after it was let go.
+        let mut forgotten = Forgotten::new();
         let mut inner = self.write();
         let revision = inner.revision + 1;
         let table = inner.table(table, revision - 1);
         if table.objects.contains_key(&key) {
+            object::put_managed(&mut value, managed);
             return Err(value);
         }
-        let object = Arc::new(Object::new(key.clone(), value, revision));
+        let object = table.object(key.clone(), value, managed, revision);
         table.objects.insert(key, object.clone());
         table.record(
-            Event { event_type: EventType::Added, object: object.clone(), previous: None, revision },
+            Event { event_type: EventType::Added, object: object.lend(), previous: None, revision },
             self.history,
+            &mut forgotten,
         );
-        inner.revision = revision;
-        Ok(object)
+        inner.revision = table.expire(revision, self.history, &mut forgotten);
+        Ok(object.lend())
     }
 
     /// Replaces the object that was read at revision `read_at`.
-    pub(crate) fn update(&self, table: &str, read_at: u64, value: Value) -> Result<Arc<Object>, WriteError> {
+    pub(crate) fn update(&self, table: &str, read_at: u64, mut value: Value) -> Result<Arc<Object>, WriteError> {
         let key: Arc<str> = object::key_of(&value).into();
+        let managed = if expires(table) { None } else { object::take_managed(&mut value) };
+        // Declared before the lock is taken, dropped after it was let go.
+        let mut forgotten = Forgotten::new();
         let mut inner = self.write();
         let revision = inner.revision + 1;
         let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
-        let stored = table.objects.get_mut(&key).ok_or(WriteError::NotFound)?;
-        if stored.revision() != read_at {
+        if table.objects.get(&key).ok_or(WriteError::NotFound)?.revision() != read_at {
             return Err(WriteError::Changed);
         }
-        let object = Arc::new(Object::new(key, value, revision));
-        let previous = Some(std::mem::replace(stored, object.clone()));
+        let object = table.object(key.clone(), value, managed, revision);
+        let previous = table.objects.insert(key, object.clone());
         table.record(
-            Event { event_type: EventType::Modified, object: object.clone(), previous, revision },
+            Event { event_type: EventType::Modified, object: object.lend(), previous, revision },
             self.history,
+            &mut forgotten,
         );
-        inner.revision = revision;
-        Ok(object)
+        inner.revision = table.expire(revision, self.history, &mut forgotten);
+        Ok(object.lend())
     }
 
     /// Removes the object if it is still at revision `read_at`. Watches see it with the revision of the removal; so does the
@@ -198,6 +231,7 @@ impl Store {
         read_at: u64,
     ) -> Result<Arc<Object>, WriteError> {
         let key = key(namespace, name);
+        let mut forgotten = Forgotten::new();
         let mut inner = self.write();
         let revision = inner.revision + 1;
         let table = inner.tables.get_mut(table).ok_or(WriteError::NotFound)?;
@@ -205,11 +239,7 @@ impl Store {
         if stored.revision() != read_at {
             return Err(WriteError::Changed);
         }
-        let previous = stored.clone();
-        table.objects.remove(key.as_str());
-        let last = Arc::new(previous.at(revision));
-        let event = Event { event_type: EventType::Deleted, object: last.clone(), previous: Some(previous), revision };
-        table.record(event, self.history);
+        let last = table.remove(&key, revision, self.history, &mut forgotten).ok_or(WriteError::NotFound)?;
         inner.revision = revision;
         Ok(last)
     }
@@ -230,9 +260,33 @@ impl Store {
 }
 
 impl Table {
-    fn record(&mut self, event: Event, keep: usize) {
+    fn remove(&mut self, key: &str, revision: u64, keep: usize, forgotten: &mut Forgotten) -> Option<Arc<Object>> {
+        let previous = self.objects.remove(key)?;
+        let last = Arc::new(previous.at(revision));
+        let event = Event { event_type: EventType::Deleted, object: last.clone(), previous: Some(previous), revision };
+        self.record(event, keep, forgotten);
+        Some(last)
+    }
+
+    /// After a write at this revision: removes what is too old or too much, each removal a write of its own. Gives the
+    /// revision of the last one.
+    fn expire(&mut self, revision: u64, keep: usize, forgotten: &mut Forgotten) -> u64 {
+        let mut last = revision;
+        while let Some(expiry) = &mut self.expiry
+            && let Some(key) = expiry.next(&self.objects)
+        {
+            last += 1;
+            self.remove(&key, last, keep, forgotten);
+        }
+        last
+    }
+
+    fn record(&mut self, event: Event, keep: usize, forgotten: &mut Forgotten) {
         let revision = event.revision;
-        self.history.push(Arc::new(event), keep);
+        if let (Some(expiry), EventType::Added | EventType::Modified) = (&mut self.expiry, event.event_type) {
+            expiry.written(&event.object);
+        }
+        self.history.push(Arc::new(event), keep, forgotten);
         self.changed.send_replace(revision);
     }
 }
@@ -243,6 +297,6 @@ fn in_namespace(objects: &BTreeMap<Arc<str>, Arc<Object>>, namespace: &str) -> V
     objects
         .range::<str, _>(from)
         .take_while(|(key, _)| key.starts_with(&prefix))
-        .map(|(_, object)| object.clone())
+        .map(|(_, object)| object.lend())
         .collect()
 }

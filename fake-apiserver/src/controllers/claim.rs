@@ -68,7 +68,7 @@ impl Claim<'_> {
     async fn may_adopt(&self) -> Result<bool, Refusal> {
         let (namespace, name) = place(self.owner);
         let fresh = self.client.get(self.owner_kind, namespace, name).await?;
-        Ok(uid(&fresh) == uid(self.owner) && !is_deleting(&fresh))
+        Ok(uid(fresh.value()) == uid(self.owner) && !is_deleting(fresh.value()))
     }
 
     async fn adopt(&self, object: &Object) -> Result<Option<Arc<Object>>, Refusal> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::kinds::Kind;
 use crate::admission::UserInfo;
+use crate::store::Object;
 
 /// A verb with what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +94,32 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// What a call was answered with; most who write do not look at it.
+#[derive(Clone, Debug)]
+pub(crate) enum Answered {
+    /// An object as it is stored.
+    Stored(Arc<Object>),
+    Value(Value),
+}
+
+impl Answered {
+    pub(crate) fn value(&self) -> &Value {
+        match self {
+            Answered::Stored(object) => object.value(),
+            Answered::Value(value) => value,
+        }
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Answered::Stored(object) => object.value().clone(),
+            Answered::Value(value) => value,
+        }
+    }
+}
+
 /// The answer to a call, on its way.
-pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, Refusal>> + Send + 'a>>;
+pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Answered, Refusal>> + Send + 'a>>;
 
 /// The API as controllers see it; the server implements it with the code behind its HTTP handlers.
 pub(crate) trait Api: Send + Sync + 'static {
@@ -135,7 +160,7 @@ impl Client {
         (group, version, resource): (&str, &str, &str),
         (namespace, name): (&str, &str),
         body: Option<Value>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Answered, Refusal> {
         let call = Call {
             user: self.user.clone(),
             verb,
@@ -150,7 +175,7 @@ impl Client {
         self.api.call(call).await
     }
 
-    pub(crate) async fn create(&self, kind: &Kind, namespace: &str, mut object: Value) -> Result<Value, Refusal> {
+    pub(crate) async fn create(&self, kind: &Kind, namespace: &str, mut object: Value) -> Result<Answered, Refusal> {
         object["apiVersion"] = kind.api_version().into();
         object["kind"] = kind.kind.into();
         let mut call = self.start(Verb::Create, kind, namespace);
@@ -159,19 +184,19 @@ impl Client {
     }
 
     /// The object as it is now; controllers ask before they adopt.
-    pub(crate) async fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Value, Refusal> {
+    pub(crate) async fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Answered, Refusal> {
         let mut call = self.start(Verb::Get, kind, namespace);
         call.name = name.to_owned();
         self.api.call(call).await
     }
 
     /// PUT of the whole object; its resourceVersion is the precondition.
-    pub(crate) async fn update(&self, kind: &Kind, object: Value) -> Result<Value, Refusal> {
+    pub(crate) async fn update(&self, kind: &Kind, object: Value) -> Result<Answered, Refusal> {
         self.put(kind, "", object).await
     }
 
     /// PUT to `/status`.
-    pub(crate) async fn update_status(&self, kind: &Kind, object: Value) -> Result<Value, Refusal> {
+    pub(crate) async fn update_status(&self, kind: &Kind, object: Value) -> Result<Answered, Refusal> {
         self.put(kind, "status", object).await
     }
 
@@ -181,7 +206,7 @@ impl Client {
         kind: &Kind,
         subresource: &'static str,
         mut object: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Answered, Refusal> {
         object["apiVersion"] = kind.api_version().into();
         object["kind"] = kind.kind.into();
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
@@ -200,7 +225,7 @@ impl Client {
         api_version: &str,
         object_kind: &str,
         mut object: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Answered, Refusal> {
         object["apiVersion"] = api_version.into();
         object["kind"] = object_kind.into();
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
@@ -219,7 +244,7 @@ impl Client {
         (namespace, name): (&str, &str),
         subresource: &'static str,
         patch: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Answered, Refusal> {
         let mut call = self.start(verb, kind, namespace);
         call.name = name.to_owned();
         call.subresource = subresource;
@@ -233,7 +258,7 @@ impl Client {
         kind: &Kind,
         (namespace, name): (&str, &str),
         options: Option<Value>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Answered, Refusal> {
         let mut call = self.start(Verb::Delete, kind, namespace);
         call.name = name.to_owned();
         call.body = options.map(delete_options);

@@ -6,10 +6,10 @@ use apimachinery::clock::Clock;
 use serde_json::Value;
 
 use super::cache::Cache;
-use super::client::{Client, Refusal};
+use super::client::{Answered, Client, Refusal};
 use super::events::Recorder;
 use super::kinds::{self, Kind};
-use super::view::{name, place};
+use super::view::{name, place, with_status};
 
 /// One controller's tools: the API as its own user, the cluster's objects, its events, the time.
 #[derive(Clone)]
@@ -32,10 +32,10 @@ impl Context {
     }
 
     /// Creates a workload's pod and says so in an event about the workload.
-    pub(crate) async fn create_pod(&self, pod: Value, owner: &Value, kind: &Kind) -> Result<Value, Refusal> {
+    pub(crate) async fn create_pod(&self, pod: Value, owner: &Value, kind: &Kind) -> Result<Answered, Refusal> {
         match self.client.create(&kinds::POD, place(owner).0, pod).await {
             Ok(created) => {
-                let message = format!("Created pod: {}", name(&created));
+                let message = format!("Created pod: {}", name(created.value()));
                 self.events.normal(owner, kind, "SuccessfulCreate", message);
                 Ok(created)
             }
@@ -64,9 +64,8 @@ impl Context {
     }
 
     /// Writes a status; if the object has changed meanwhile, once more on what is stored now, if it is still the same object.
-    pub(crate) async fn write_status(&self, kind: &Kind, object: &Value, status: Value) -> Result<Value, Refusal> {
-        let mut next = object.clone();
-        next["status"] = status.clone();
+    pub(crate) async fn write_status(&self, kind: &Kind, object: &Value, status: Value) -> Result<Answered, Refusal> {
+        let next = with_status(object, status.clone());
         match self.client.update_status(kind, next).await {
             Err(refusal) if refusal.is_conflict() => {
                 let (namespace, name) = place(object);
@@ -74,8 +73,7 @@ impl Context {
                 if super::view::uid(fresh.value()) != super::view::uid(object) {
                     return Err(refusal);
                 }
-                let mut next = fresh.value().clone();
-                next["status"] = status;
+                let next = with_status(fresh.value(), status);
                 self.client.update_status(kind, next).await
             }
             result => result,

@@ -57,7 +57,7 @@ impl CronJobs {
         match self.context.client.create(&kinds::JOB, namespace(cron), job).await {
             Ok(job) => {
                 self.context.events.normal(cron, CRON_JOB, "SuccessfulCreate", format!("Created job {job_name}"));
-                Ok(job)
+                Ok(job.into_value())
             }
             Err(refusal) if refusal.is_already_exists() => {
                 let existing = self.context.cache.get(&kinds::JOB, namespace(cron), &job_name);

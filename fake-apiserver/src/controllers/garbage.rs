@@ -16,6 +16,7 @@ use super::discovery::{Discovery, Served};
 use super::informer::{Change, Informer};
 use super::queue::{BackOff, Queue};
 use super::view::{is_deleting, items, text};
+use crate::objects::get::at;
 use crate::store::{Object, Store};
 
 /// How many objects are worked on at a time.
@@ -48,7 +49,7 @@ fn has_finalizer(object: &Value, finalizer: &str) -> bool {
 fn same_for_us(a: &Value, b: &Value) -> bool {
     ["/metadata/ownerReferences", "/metadata/finalizers", "/metadata/deletionTimestamp"]
         .iter()
-        .all(|field| a.pointer(field) == b.pointer(field))
+        .all(|field| at(a, field) == at(b, field))
 }
 
 impl GarbageCollector {

@@ -12,7 +12,7 @@ use tokio::time::Duration;
 
 use self::tally::{Tally, is_indexed, is_tracked};
 use super::claim::Claim;
-use super::client::{Refusal, Verb};
+use super::client::{Answered, Refusal, Verb};
 use super::context::Context;
 use super::informer::Change;
 use super::kinds::{self, Kind};
@@ -187,7 +187,7 @@ impl Jobs {
     /// Moves ended pods into the counts: first their uids into the status, then their finalizers away, then the counts.
     async fn account(&self, mut job: Value, tally: &Tally, status: Value) -> Result<Value, Refusal> {
         if job.get("status") != Some(&status) {
-            job = self.context.write_status(JOB, &job, status).await?;
+            job = self.context.write_status(JOB, &job, status).await?.into_value();
         }
         let uncounted = |job: &Value, list: &str| -> Vec<String> {
             let uids = items(job, &format!("/status/uncountedTerminatedPods/{list}"));
@@ -209,7 +209,7 @@ impl Jobs {
         let succeeded = if is_indexed(&job) { tally.succeeded } else { succeeded };
         set_count(&mut status, "succeeded", succeeded);
         set_count(&mut status, "failed", failed);
-        self.context.write_status(JOB, &job, status).await
+        self.context.write_status(JOB, &job, status).await.map(Answered::into_value)
     }
 
     /// Says that the Job is over; nothing of it is active any more.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{Answer, Api, Call, Refusal, Verb};
+use super::client::{Answer, Answered, Api, Call, Refusal, Verb};
 use super::discovery::{Discovery, Served};
 use crate::access::authorize;
 use crate::admission::{Rejection, UserInfo};
@@ -57,7 +57,7 @@ fn verb_of(verb: Verb) -> (&'static str, &'static str) {
     }
 }
 
-async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal> {
+async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Answered, Refusal> {
     let unknown = || Refusal {
         code: 404,
         reason: "NotFound".to_owned(),
@@ -83,10 +83,22 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         name: call.name.clone(),
         rest: String::new(),
     };
-    let body = call.body.map(|body| serde_json::to_vec(&body)).transpose();
-    let body = body.map_err(|error| Refusal::own(error.to_string()))?.unwrap_or_default();
+    // Objects are handed over as they are; patches and options are read from a body.
+    let (mut sent, body) = match call.verb {
+        Verb::Create | Verb::Update => (call.body, None),
+        _ => (None, call.body.as_ref().map(serde_json::to_vec)),
+    };
+    let body = body.transpose().map_err(|error| Refusal::own(error.to_string()))?.unwrap_or_default();
     let deadline = Instant::now() + PATIENCE;
     let record = audit(core, agent, &call.user, &info);
+    if let (Some(record), Some(object), Verb::Update) = (&record, &mut sent, call.verb)
+        && record.wants_request()
+        && let Some(stored) = core.store.get(&resource.table, &call.namespace, &call.name)
+        && let Some(managed) = stored.whole().pointer("/metadata/managedFields")
+    {
+        // Who reads the log sees the object that a controller had read, which says who manages what.
+        object["metadata"]["managedFields"] = managed.clone();
+    }
     let mut request = Request {
         verb,
         resource,
@@ -97,6 +109,7 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
         content_type: content_type.to_owned(),
         user_agent: agent.to_owned(),
         body: body.into(),
+        sent,
         user: (*call.user).clone(),
         deadline,
         labels_of_template: false,
@@ -114,7 +127,8 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Value, Refusal>
     let result = answer(result);
     if let Some(record) = record {
         let body = match &result {
-            Ok(value) => value.clone(),
+            Ok(Answered::Stored(object)) => (*object.whole()).clone(),
+            Ok(Answered::Value(value)) => value.clone(),
             Err(refusal) => refusal.to_status(),
         };
         record.response(code, (!body.is_null()).then_some(body));
@@ -149,13 +163,13 @@ fn audit(core: &Shared, agent: &str, user: &UserInfo, info: &RequestInfo) -> Opt
     Some(record)
 }
 
-fn answer(result: Result<Result<Reply, Rejection>, Elapsed>) -> Result<Value, Refusal> {
+fn answer(result: Result<Result<Reply, Rejection>, Elapsed>) -> Result<Answered, Refusal> {
     match result {
         Ok(Ok(reply)) => Ok(match reply.content {
-            Content::Stored(object) => object.value().clone(),
-            Content::Value(value) | Content::Status(value) => value,
+            Content::Stored(object) => Answered::Stored(object),
+            Content::Value(value) | Content::Status(value) => Answered::Value(value),
             Content::List(_) | Content::Watch(_) | Content::Log(_) | Content::Connect(_) | Content::Empty => {
-                Value::Null
+                Answered::Value(Value::Null)
             }
         }),
         Ok(Err(rejection)) => Err(Refusal::from_status(rejection.code, &rejection.status)),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::client::Refusal;
+use super::client::{Answered, Refusal};
 use super::context::Context;
 use super::informer::Change;
 use super::kinds::{self, Kind};
@@ -34,7 +34,7 @@ fn is_terminating(namespace: &Object) -> bool {
 }
 
 /// Someone else made it, or the namespace has just begun to go: both are fine.
-fn settled(result: Result<Value, Refusal>) -> Result<(), Refusal> {
+fn settled(result: Result<Answered, Refusal>) -> Result<(), Refusal> {
     match result {
         Err(refusal) if !(refusal.is_already_exists() || refusal.namespace_terminating) => Err(refusal),
         _ => Ok(()),

@@ -3,15 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::kinds::Kind;
+use crate::objects::get::at;
 
 /// The text at a JSON pointer, `""` if there is none.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The number at a JSON pointer.
 pub(crate) fn int(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64)
+    at(value, pointer).and_then(Value::as_i64)
 }
 
 /// The number at a JSON pointer, 0 if there is none.
@@ -21,12 +22,12 @@ pub(crate) fn count(value: &Value, pointer: &str) -> i64 {
 
 /// Whether the value at a JSON pointer is `true`.
 pub(crate) fn flag(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    at(value, pointer).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The list at a JSON pointer, empty if there is none.
 pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 pub(crate) fn name(value: &Value) -> &str {
@@ -57,12 +58,12 @@ pub(crate) fn split_key(key: &str) -> (&str, &str) {
 }
 
 pub(crate) fn is_deleting(value: &Value) -> bool {
-    value.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
+    at(value, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
 }
 
 pub(crate) fn labels(value: &Value) -> &Map<String, Value> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    value.pointer("/metadata/labels").and_then(Value::as_object).unwrap_or(&EMPTY)
+    at(value, "/metadata/labels").and_then(Value::as_object).unwrap_or(&EMPTY)
 }
 
 /// An annotation, if it is there.
@@ -78,6 +79,14 @@ pub(crate) fn map_mut<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut M
         *child = json!({});
     }
     child.as_object_mut()
+}
+
+/// The object with another status.
+pub(crate) fn with_status(object: &Value, status: Value) -> Value {
+    let rest = object.as_object().into_iter().flatten().filter(|(field, _)| *field != "status");
+    let mut next: Map<String, Value> = rest.map(|(field, value)| (field.clone(), value.clone())).collect();
+    next.insert("status".to_owned(), status);
+    next.into()
 }
 
 /// Sets `metadata.annotations[key]`.

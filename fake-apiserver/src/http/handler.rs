@@ -169,6 +169,7 @@ where
             content_type: header(headers, CONTENT_TYPE).to_owned(),
             user_agent: header(headers, USER_AGENT).to_owned(),
             body: Bytes::new(),
+            sent: None,
             user,
             deadline,
             labels_of_template: false,

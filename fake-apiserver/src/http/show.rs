@@ -87,7 +87,7 @@ impl View {
             return ("application/json", object.json());
         }
         let value = match content {
-            Content::Stored(object) => self.one(object.value()),
+            Content::Stored(object) => Cow::Owned(self.one(&object.whole()).into_owned()),
             Content::Value(value) => self.one(value),
             Content::List(list) => Cow::Owned(self.list(list)),
             Content::Status(status) => Cow::Borrowed(status),
@@ -138,12 +138,13 @@ impl View {
         }
         match self.shape {
             Shape::Table(version) => {
-                let converted: Vec<_> = list.items.iter().map(|object| self.convert(object.value())).collect();
+                let whole: Vec<_> = list.items.iter().map(|object| object.whole()).collect();
+                let converted: Vec<_> = whole.iter().map(|object| self.convert(object)).collect();
                 let objects: Vec<&Value> = converted.iter().map(|object| &**object).collect();
                 table::render(&self.resource, &objects, metadata, version, &self.include, self.core.clock.now(), true)
             }
             Shape::Metadata(version) => {
-                let items: Vec<Value> = list.items.iter().map(|object| partial(object.value(), version)).collect();
+                let items: Vec<Value> = list.items.iter().map(|object| partial(&object.whole(), version)).collect();
                 json!({
                     "kind": "PartialObjectMetadataList", "apiVersion": format!("meta.k8s.io/{version}"),
                     "metadata": metadata, "items": items,
@@ -151,7 +152,7 @@ impl View {
             }
             Shape::Whole => {
                 let items: Vec<Value> =
-                    list.items.iter().map(|object| bare(self.convert(object.value()).into_owned())).collect();
+                    list.items.iter().map(|object| bare(self.convert(&object.whole()).into_owned())).collect();
                 json!({
                     "kind": format!("{}List", self.resource.gvk.kind), "apiVersion": self.resource.gvk.api_version(),
                     "metadata": metadata, "items": items,
@@ -169,12 +170,13 @@ impl View {
                 }
                 let object = match self.shape {
                     Shape::Table(version) => {
-                        let converted = self.convert(object.value());
+                        let whole = object.whole();
+                        let converted = self.convert(&whole);
                         let metadata = json!({"resourceVersion": object.meta("resourceVersion")});
                         let now = self.core.clock.now();
                         table::render(&self.resource, &[&converted], metadata, version, &self.include, now, first)
                     }
-                    _ => self.one(object.value()).into_owned(),
+                    _ => self.one(&object.whole()).into_owned(),
                 };
                 (*event_type, object)
             }

@@ -110,22 +110,67 @@ fn is_reset(object: &Value) -> bool {
     matches!(list(sub(object, "metadata"), "managedFields"), [only] if text(only, "manager").is_empty() && only.get("fieldsV1").is_none())
 }
 
-fn write(object: &mut Value, mut entries: Vec<Entry>) {
-    entries.retain(|entry| !entry.fields.is_empty() || (entry.apply && entry.time.is_some()));
-    entries.retain(|entry| !entry.fields.is_empty());
-    entries.sort_by(|a, b| {
-        let key = |entry: &Entry| (!entry.apply, entry.time.clone().unwrap_or_default());
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.manager.cmp(&b.manager))
-            .then_with(|| a.api_version.cmp(&b.api_version))
-            .then_with(|| a.subresource.cmp(&b.subresource))
-    });
+/// An entry on its way into the list: one that a request does not touch stays as it was.
+enum Listed {
+    Untouched(Value),
+    Touched(Entry),
+}
+
+impl Listed {
+    fn is_empty(&self) -> bool {
+        match self {
+            Listed::Untouched(entry) => entry["fieldsV1"].as_object().is_none_or(Map::is_empty),
+            Listed::Touched(entry) => entry.fields.is_empty(),
+        }
+    }
+
+    /// Applied ones first, then by age.
+    fn order(&self) -> (bool, &str, &str, &str, &str) {
+        match self {
+            Listed::Untouched(entry) => (
+                text(entry, "operation") != "Apply",
+                text(entry, "time"),
+                text(entry, "manager"),
+                text(entry, "apiVersion"),
+                text(entry, "subresource"),
+            ),
+            Listed::Touched(entry) => (
+                !entry.apply,
+                entry.time.as_deref().unwrap_or_default(),
+                &entry.manager,
+                &entry.api_version,
+                &entry.subresource,
+            ),
+        }
+    }
+
+    fn touched(self) -> Option<Entry> {
+        match self {
+            Listed::Untouched(_) => None,
+            Listed::Touched(entry) => Some(entry),
+        }
+    }
+
+    fn encode(self) -> Value {
+        match self {
+            Listed::Untouched(entry) => entry,
+            Listed::Touched(entry) => entry.encode(),
+        }
+    }
+}
+
+fn write(object: &mut Value, entries: Vec<Entry>) {
+    write_list(object, entries.into_iter().map(Listed::Touched).collect());
+}
+
+fn write_list(object: &mut Value, mut entries: Vec<Listed>) {
+    entries.retain(|entry| !entry.is_empty());
+    entries.sort_by(|a, b| a.order().cmp(&b.order()));
     let Some(metadata) = get::sub_mut(object, "metadata") else { return };
     if entries.is_empty() {
         get::remove(metadata, "managedFields");
     } else {
-        get::set(metadata, "managedFields", Value::Array(entries.iter().map(Entry::encode).collect()));
+        get::set(metadata, "managedFields", Value::Array(entries.into_iter().map(Listed::encode).collect()));
     }
 }
 
@@ -133,25 +178,37 @@ fn write(object: &mut Value, mut entries: Vec<Entry>) {
 pub(crate) fn update(target: Target<'_>, live: Option<&Value>, new: &mut Value, writer: &Writer<'_>) {
     // What a client says about managed fields counts, but not through a subresource.
     let reset = is_reset(new) && writer.subresource.is_empty();
-    let mut managed = if reset || !writer.subresource.is_empty() { Vec::new() } else { entries(new) };
-    if managed.is_empty() && !reset {
-        managed = live.map(entries).unwrap_or_default();
-    }
+    let said = if reset || !writer.subresource.is_empty() { Vec::new() } else { entries(new) };
+    let live_entries = match live {
+        Some(live) if said.is_empty() && !reset => list(sub(live, "metadata"), "managedFields"),
+        _ => &[],
+    };
+    let none = said.is_empty() && !live_entries.iter().any(|entry| entry.get("fieldsV1").is_some());
     // An object whose list was emptied is no longer followed; a binding leaves no trace (operations/binding).
-    if (managed.is_empty() && live.is_some()) || (target.kind, writer.subresource) == ("Pod", "binding") {
-        write(new, managed);
-        return;
+    if none && live.is_some() {
+        return write(new, Vec::new());
+    }
+    if (target.kind, writer.subresource) == ("Pod", "binding") {
+        let kept = live_entries.iter().filter_map(Entry::decode);
+        return write(new, said.into_iter().chain(kept).collect());
     }
     let api_version = target.api_version();
     let ignored = strategy::reset_fields(target, writer.subresource);
     let before = match live {
         Some(live) => live,
-        None if managed.is_empty() => return create(target, new, writer, &ignored),
+        None if none => return create(target, new, writer, &ignored),
         None => zero(target),
     };
-    let comparison = compare(target, before, new);
-    take(&mut managed, &comparison, writer, &api_version, &ignored);
-    write(new, managed);
+    let (taken, removed) = compare(target, before, new).changes(&ignored);
+    let mut managed: Vec<Listed> = said.into_iter().map(Listed::Touched).collect();
+    for entry in live_entries.iter().filter(|entry| entry.get("fieldsV1").is_some()) {
+        let is_own = text(entry, "manager") == writer.manager;
+        let touched = is_own || [&taken, &removed].iter().any(|set| set.meets(&entry["fieldsV1"]));
+        let decoded = if touched { Entry::decode(entry) } else { None };
+        managed.push(decoded.map_or_else(|| Listed::Untouched(entry.clone()), Listed::Touched));
+    }
+    take(&mut managed, taken, &removed, writer, &api_version);
+    write_list(new, managed);
 }
 
 /// A new object of which nobody owns anything yet.
@@ -177,32 +234,32 @@ fn compare(target: Target<'_>, old: &Value, new: &Value) -> Comparison {
 }
 
 /// Gives the writer what was added and modified, and takes from everybody else what was modified or removed.
-fn take(managed: &mut Vec<Entry>, comparison: &Comparison, writer: &Writer<'_>, api_version: &str, ignored: &[&str]) {
-    let ignored = Set::from_fields(ignored);
-    let mut taken = comparison.modified.union(&comparison.added);
-    taken.remove_below(&ignored);
+fn take(managed: &mut Vec<Listed>, taken: Set, removed: &Set, writer: &Writer<'_>, api_version: &str) {
+    let mut own = None;
     for entry in managed.iter_mut() {
+        let Listed::Touched(entry) = entry else { continue };
         entry.fields.subtract(&taken);
-        let mut removed = comparison.removed.clone();
-        removed.remove_below(&ignored);
-        entry.fields.subtract(&removed);
+        entry.fields.subtract(removed);
+        if own.is_none() && entry.is_of(writer, false, api_version) {
+            own = Some(entry);
+        }
     }
     if taken.is_empty() {
         return;
     }
-    match managed.iter_mut().find(|entry| entry.is_of(writer, false, api_version)) {
+    match own {
         Some(entry) => {
-            entry.fields = entry.fields.union(&taken);
+            entry.fields.add(&taken);
             entry.time = Some(writer.time.to_owned());
         }
-        None => managed.push(Entry {
+        None => managed.push(Listed::Touched(Entry {
             manager: writer.manager.to_owned(),
             apply: false,
             api_version: api_version.to_owned(),
             subresource: writer.subresource.to_owned(),
             time: Some(writer.time.to_owned()),
             fields: taken,
-        }),
+        })),
     }
 }
 
@@ -214,29 +271,35 @@ fn zero(target: Target<'_>) -> &'static Value {
 
 /// Whether two states of an object differ in nothing but the times of their managed fields: then nothing is written.
 pub(crate) fn is_same(old: &Value, new: &Value) -> bool {
-    let timeless = |object: &Value| {
-        let mut list = sub(object, "metadata").get("managedFields").cloned().unwrap_or_default();
-        for entry in list.as_array_mut().into_iter().flatten() {
-            get::remove(entry, "time");
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return old == new };
+    same_fields(old, new, "", |name, old, new| match (name, old, new) {
+        ("metadata", Value::Object(old), Value::Object(new)) => {
+            same_fields(old, new, "resourceVersion", |name, old, new| match name {
+                "managedFields" => same_entries(old, new),
+                _ => old == new,
+            })
         }
-        list
-    };
-    let rest = |object: &Value, field: &str| object.get(field).cloned();
-    let fields = |object: &Value| object.as_object().map(|fields| fields.len()).unwrap_or(0);
-    if fields(old) != fields(new) {
-        return false;
-    }
-    for (name, value) in old.as_object().into_iter().flatten() {
-        if name != "metadata" && new.get(name) != Some(value) {
-            return false;
-        }
-    }
-    let metadata = |object: &Value| {
-        let mut metadata = rest(object, "metadata").unwrap_or_default();
-        for field in ["managedFields", "resourceVersion"] {
-            get::remove(&mut metadata, field);
-        }
-        metadata
-    };
-    metadata(old) == metadata(new) && timeless(old) == timeless(new)
+        _ => old == new,
+    })
+}
+
+/// Whether two objects have the same fields, but for one.
+fn same_fields(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    but: &str,
+    same: impl Fn(&str, &Value, &Value) -> bool,
+) -> bool {
+    let count = |fields: &Map<String, Value>| fields.len() - usize::from(fields.contains_key(but));
+    let mut fields = old.iter().filter(|(name, _)| *name != but);
+    count(old) == count(new) && fields.all(|(name, old)| new.get(name).is_some_and(|new| same(name, old, new)))
+}
+
+fn same_entries(old: &Value, new: &Value) -> bool {
+    let (Some(old), Some(new)) = (old.as_array(), new.as_array()) else { return old == new };
+    old.len() == new.len()
+        && old.iter().zip(new).all(|(old, new)| match (old.as_object(), new.as_object()) {
+            (Some(old), Some(new)) => same_fields(old, new, "time", |_, old, new| old == new),
+            _ => old == new,
+        })
 }

@@ -15,7 +15,7 @@
 pub(crate) mod decode;
 pub(crate) mod defaults;
 pub(crate) mod field;
-mod get;
+pub(crate) mod get;
 mod internal;
 pub(crate) mod managed_fields;
 pub(crate) mod names;

@@ -23,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) content_type: String,
     pub(crate) user_agent: String,
     pub(crate) body: Bytes,
+    /// The object of a create or update that comes from inside the process, in place of a body.
+    pub(crate) sent: Option<Value>,
     pub(crate) user: UserInfo,
     /// When the client's patience ends.
     pub(crate) deadline: Instant,

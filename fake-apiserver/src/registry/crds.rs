@@ -60,7 +60,7 @@ pub(super) fn establish(core: &Core, stored: &crate::store::Object) {
     serve(core, stored.value());
     let time = core.clock.now().rfc3339();
     let condition = |name: &str, reason: &str, message: &str| json!({"type": name, "status": "True", "lastTransitionTime": time, "reason": reason, "message": message});
-    let mut definition = stored.value().clone();
+    let mut definition = (*stored.whole()).clone();
     definition["status"] = json!({
         "conditions": [
             condition("NamesAccepted", "NoConflicts", "no conflicts found"),
@@ -217,7 +217,7 @@ pub(super) fn clean_up(core: Shared, name: String) -> super::namespaces::Work {
 fn finish(core: &Core, name: &str) {
     // Whoever writes in between makes the next turn.
     while let Some(stored) = core.store.get(TABLE, "", name) {
-        let mut definition = stored.value().clone();
+        let mut definition = (*stored.whole()).clone();
         let rest: Vec<Value> = definition["metadata"]["finalizers"]
             .as_array()
             .into_iter()

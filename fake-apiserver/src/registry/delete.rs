@@ -165,17 +165,21 @@ async fn attempt_removal(
     check_preconditions(call, stored, options)?;
     let dry_run = is_dry_run(options);
     admission.attributes.dry_run = dry_run;
-    let plan = Plan::new(core, call, stored, options);
+    let mut whole = stored.whole();
+    let mut plan = Plan::new(core, call, &whole, options);
     let mut shown = options.clone();
     if let (true, Some(grace)) = (named, plan.option_grace) {
         shown["gracePeriodSeconds"] = grace.into();
     }
     admission.attributes.options = Some(shown);
     let mut stored = stored.clone();
-    if let Some(marked) = &plan.marked {
-        review(core, call, admission, &stored).await?;
-        if !dry_run && !seam::is_unchanged(marked, stored.value()) {
-            match core.store.update(&call.resource.table, stored.revision(), marked.clone()) {
+    if let Some(marked) = plan.marked.take() {
+        review(core, call, admission, &whole).await?;
+        if dry_run {
+            return Ok(Some(Reply::ok(Content::Value(marked))));
+        }
+        if !seam::is_unchanged(&marked, &whole) {
+            match core.store.update(&call.resource.table, stored.revision(), marked) {
                 Ok(written) => {
                     hooks::after_update(core, call, &written);
                     stored = written;
@@ -183,19 +187,18 @@ async fn attempt_removal(
                 Err(WriteError::Changed) => return Ok(None),
                 Err(_) => return Err(call.not_found()),
             }
+            if plan.now {
+                whole = stored.whole();
+            }
         }
         if !plan.now {
-            let content = if dry_run { Content::Value(marked.clone()) } else { Content::Stored(stored) };
-            return Ok(Some(Reply::ok(content)));
-        }
-        if dry_run {
-            return Ok(Some(Reply::ok(Content::Value(marked.clone()))));
+            return Ok(Some(Reply::ok(Content::Stored(stored))));
         }
     } else if !plan.now {
-        review(core, call, admission, &stored).await?;
+        review(core, call, admission, &whole).await?;
         return Ok(Some(Reply::ok(Content::Stored(stored))));
     }
-    review(core, call, admission, &stored).await?;
+    review(core, call, admission, &whole).await?;
     if dry_run {
         return Ok(Some(answer(call, &stored)));
     }
@@ -210,9 +213,9 @@ async fn attempt_removal(
 }
 
 /// One DELETE review: mutating and validating hooks.
-async fn review(core: &Shared, call: &Call, admission: &mut Admission, stored: &Object) -> Result<(), Rejection> {
+async fn review(core: &Shared, call: &Call, admission: &mut Admission, whole: &Arc<Value>) -> Result<(), Rejection> {
     admission.attributes.object = None;
-    admission.attributes.old_object = Some(seam::read_from_storage(&call.resource, stored));
+    admission.attributes.old_object = Some(seam::as_read(&call.resource, whole.clone()));
     admission.mutate(core).await?;
     admission.validate(core).await
 }
@@ -271,8 +274,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(core: &Shared, call: &Call, stored: &Object, options: &Value) -> Plan {
-        let object = stored.value();
+    /// `object` is what is stored, whole.
+    fn new(core: &Shared, call: &Call, object: &Value, options: &Value) -> Plan {
         let deleting = object["metadata"]["deletionTimestamp"].is_string();
         let mut finalizers: Vec<&str> =
             object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -374,13 +377,13 @@ pub(crate) fn remove_quietly(
 ) -> Result<(), Rejection> {
     for _ in 0..ATTEMPTS {
         check_preconditions(call, &stored, &options)?;
-        let plan = Plan::new(core, call, &stored, &options);
+        let plan = Plan::new(core, call, &stored.whole(), &options);
         if is_dry_run(&options) {
             return Ok(());
         }
         let mut moved = false;
-        if let Some(marked) = &plan.marked {
-            match core.store.update(&call.resource.table, stored.revision(), marked.clone()) {
+        if let Some(marked) = plan.marked {
+            match core.store.update(&call.resource.table, stored.revision(), marked) {
                 Ok(written) => stored = written,
                 Err(_) => moved = true,
             }

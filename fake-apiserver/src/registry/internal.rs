@@ -37,6 +37,7 @@ fn call(
         content_type: "application/json".to_owned(),
         user_agent: CONTROLLER_AGENT.to_owned(),
         body,
+        sent: None,
         user,
         deadline: Instant::now() + PATIENCE,
         labels_of_template: false,

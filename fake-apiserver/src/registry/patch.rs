@@ -37,7 +37,7 @@ pub(crate) async fn patch(core: &Shared, call: &mut Call) -> Result<Reply, Rejec
     let options = meta::options_of(call, "UpdateOptions", "PatchOptions")?;
     seam::check_patch_options(call, media == APPLY)?;
     match core.store.get(&call.resource.table, &call.namespace, &call.name) {
-        Some(stored) => update::write(core, call, stored, &Change::Patch, options).await,
+        Some(stored) => update::write(core, call, stored, Change::Patch, options).await,
         None if media == APPLY && call.subresource.is_none() => {
             let options = meta::options_of(call, "CreateOptions", "PatchOptions")?;
             let mut object = seam::apply_to_nothing(core, call)?;

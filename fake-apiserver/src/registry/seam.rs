@@ -55,13 +55,21 @@ pub(super) fn field_validation(call: &Call) -> FieldValidation {
     FieldValidation::parse(call.query.get("fieldValidation")).unwrap_or_default()
 }
 
-/// Reads a body as an object of this kind, with defaults; warnings go to the call.
+/// Reads a body (or what was sent in its place) as an object of this kind, with defaults; warnings go to the call.
 pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Result<Value, Rejection> {
-    let (mut format, mut body) = (format(call)?, Cow::Borrowed(body));
-    if let Some(written) = written_long_ago(core, gvk, format, &body) {
-        (format, body) = (Format::Json, Cow::Owned(written));
-    }
-    let decoded = decode::decode(target(gvk), &body, format, field_validation(call)).map_err(rejection)?;
+    let decoded = match call.sent.take() {
+        Some(object) => decode::normalize(target(gvk), object).map_err(|error| {
+            let (kind, version) = (&gvk.kind, &gvk.version);
+            Rejection::bad_request(&format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+        })?,
+        None => {
+            let (mut format, mut body) = (format(call)?, Cow::Borrowed(body));
+            if let Some(written) = written_long_ago(core, gvk, format, &body) {
+                (format, body) = (Format::Json, Cow::Owned(written));
+            }
+            decode::decode(target(gvk), &body, format, field_validation(call)).map_err(rejection)?
+        }
+    };
     super::admit::merge(&mut call.warnings, decoded.warnings);
     let mut object = decoded.object;
     call_by(gvk, &mut object);
@@ -290,13 +298,14 @@ pub(crate) fn from_storage(resource: &Resource, object: Value) -> Value {
     if resource.gvk == resource.storage { object } else { super::convert::to_version(&object, &resource.gvk) }
 }
 
-/// A stored object in the version of the resource; shared with the store where it can be.
+/// A stored object in the version of the resource; with its managedFields.
 pub(crate) fn read_from_storage(resource: &Resource, object: &Object) -> Arc<Value> {
-    if resource.gvk == resource.storage {
-        object.shared()
-    } else {
-        super::convert::to_version(object.value(), &resource.gvk).into()
-    }
+    as_read(resource, object.whole())
+}
+
+/// What is in the store in the version of the resource.
+pub(crate) fn as_read(resource: &Resource, object: Arc<Value>) -> Arc<Value> {
+    if resource.gvk == resource.storage { object } else { super::convert::to_version(&object, &resource.gvk).into() }
 }
 
 /// Whether a write would change nothing but the times in managedFields.

@@ -18,7 +18,7 @@ pub(crate) fn export(core: &Shared) -> Vec<Value> {
     let mut objects = Vec::new();
     for resource in tables {
         for object in core.store.list(&resource.table, "").0 {
-            let mut value = seam::from_storage(resource, object.value().clone());
+            let mut value = seam::from_storage(resource, (*object.whole()).clone());
             value["apiVersion"] = resource.gvk.api_version().into();
             value["kind"] = (&*resource.gvk.kind).into();
             objects.push(value);

@@ -86,7 +86,7 @@ async fn scale(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     let options = meta::options(call, "UpdateOptions")?;
     let stored = stored(core, call)?;
     let old_scale = match call.verb {
-        "patch" => tracked_scale(call, stored.value()),
+        "patch" => tracked_scale(call, &stored.whole()),
         _ => scale_of(call, stored.value()),
     };
     let gvk =
@@ -148,7 +148,7 @@ fn write_past_admission(
     call: &Call,
     track: bool,
     change: impl Fn(&mut Value) -> Result<(), ()>,
-) -> Result<Value, Rejection> {
+) -> Result<Arc<Value>, Rejection> {
     loop {
         let stored = stored(core, call)?;
         let old = seam::read_from_storage(&call.resource, &stored);
@@ -166,10 +166,10 @@ fn write_past_admission(
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
         if call.dry_run() || new == *old {
-            return Ok(new);
+            return Ok(new.into());
         }
         match core.store.update(&call.resource.table, stored.revision(), seam::to_storage(&call.resource, new)) {
-            Ok(written) => return Ok(seam::from_storage(&call.resource, written.value().clone())),
+            Ok(written) => return Ok(seam::as_read(&call.resource, written.shared())),
             Err(crate::store::WriteError::Changed) => {}
             Err(_) => return Err(call.not_found()),
         }

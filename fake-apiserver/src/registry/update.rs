@@ -41,7 +41,7 @@ pub(crate) async fn update(core: &Shared, call: &mut Call) -> Result<Reply, Reje
             Err(call.not_found())
         };
     };
-    write(core, call, stored, &Change::Replace(object), options).await
+    write(core, call, stored, Change::Replace(object), options).await
 }
 
 /// Changes a stored object: computes the new state, admits it, validates it, writes it; again if somebody was faster and the
@@ -50,13 +50,13 @@ pub(crate) async fn write(
     core: &Shared,
     call: &mut Call,
     mut stored: Arc<Object>,
-    change: &Change,
+    mut change: Change,
     options: Value,
 ) -> Result<Reply, Rejection> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match attempt_write(core, call, &stored, change, options.clone()).await? {
+        match attempt_write(core, call, &stored, &mut change, options.clone()).await? {
             Outcome::Done(reply) => return Ok(reply),
             Outcome::Moved { insists } => {
                 let now = core
@@ -88,18 +88,21 @@ async fn attempt_write(
     core: &Shared,
     call: &mut Call,
     stored: &Arc<Object>,
-    change: &Change,
+    change: &mut Change,
     options: Value,
 ) -> Result<Outcome, Rejection> {
+    let is_patch = matches!(change, Change::Patch);
     let old = seam::read_from_storage(&call.resource, stored);
     let mut new = match change {
+        // Who insists on a revision has one attempt.
+        Change::Replace(object) if names_revision(object) => std::mem::take(object),
         Change::Replace(object) => object.clone(),
         Change::Patch => seam::patch(core, call, &old)?,
     };
-    if matches!(change, Change::Patch) {
+    if is_patch {
         meta::check_name(call, &mut new).map_err(|_| patch_renames(call, &new))?;
     }
-    seam::track_update(core, call, &mut new, &old, matches!(change, Change::Patch));
+    seam::track_update(core, call, &mut new, &old, is_patch);
     let mut admission = Admission::new(core, call, Operation::Update, Some(options));
     admission.attributes.object = Some(new);
     admission.attributes.old_object = Some(old.clone());
@@ -108,6 +111,10 @@ async fn attempt_write(
     super::create::adopt_warnings(call, &mut admission);
     admission.record(core, outcome.as_ref().err());
     outcome
+}
+
+fn names_revision(object: &Value) -> bool {
+    !matches!(text(&object["metadata"], "resourceVersion"), "" | "0")
 }
 
 /// A patch that changes the name is refused with the words of a PUT.

@@ -27,6 +27,9 @@ pub(crate) struct Event {
     pub(crate) revision: u64,
 }
 
+/// Events that nobody can ask for any more, to be dropped when the store's lock is free again.
+pub(super) type Forgotten = Vec<Arc<Event>>;
+
 pub(super) struct History {
     events: VecDeque<Arc<Event>>,
     /// Everything after this revision is in `events`.
@@ -43,11 +46,13 @@ impl History {
         self.last
     }
 
-    pub(super) fn push(&mut self, event: Arc<Event>, keep: usize) {
+    /// Remembers an event. What is forgotten for it goes to `forgotten`: to take a large object to pieces takes a while.
+    pub(super) fn push(&mut self, event: Arc<Event>, keep: usize, forgotten: &mut Forgotten) {
         self.last = event.revision;
         while self.events.len() >= keep.max(1) {
-            if let Some(dropped) = self.events.pop_front() {
-                self.complete_after = dropped.revision;
+            if let Some(oldest) = self.events.pop_front() {
+                self.complete_after = oldest.revision;
+                forgotten.push(oldest);
             }
         }
         self.events.push_back(event);

@@ -63,7 +63,7 @@ impl Rollout<'_> {
 
     /// Writes the Deployment's status and annotations, and goes on with what came of it.
     pub(super) async fn write_deployment(&mut self) -> Result<(), Refusal> {
-        self.deployment = self.context.client.update_status(DEPLOYMENT, self.deployment.clone()).await?;
+        self.deployment = self.context.client.update_status(DEPLOYMENT, self.deployment.clone()).await?.into_value();
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::controllers::informer::Change;
 use crate::controllers::kinds::{self, Kind};
 use crate::controllers::queue::Queue;
 use crate::controllers::runner::Controller;
-use crate::controllers::view::{name, place, text, uid};
+use crate::controllers::view::{name, place, text, uid, with_status};
 use crate::node::life::{self, Host};
 use crate::store::Object;
 
@@ -135,9 +135,7 @@ impl Controller for Kubelets {
             let client = (self.client)(node_name);
             let wrote = step.status.is_some();
             if let Some(status) = step.status {
-                let mut next = pod.clone();
-                next["status"] = status;
-                match client.update_status(&kinds::POD, next).await {
+                match client.update_status(&kinds::POD, with_status(pod, status)).await {
                     Err(refusal) if refusal.is_conflict() => continue,
                     Err(refusal) if refusal.is_not_found() => return Ok(()),
                     Err(refusal) => return Err(refusal),

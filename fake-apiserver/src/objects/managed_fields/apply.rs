@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::compare::{self, Shape};
 use super::set::Set;
-use super::{Entry, Writer, entries, write, zero};
+use super::{Entry, Listed, Writer, entries, write, zero};
 use crate::objects::get::{self, sub, text};
 use crate::objects::{Target, strategy, types};
 
@@ -37,7 +37,10 @@ pub(crate) fn apply(
         let earlier = Writer { manager: "before-first-apply", ..*writer };
         let comparison = super::compare(target, empty, &first);
         let ignored = strategy::reset_fields(target, writer.subresource);
-        super::take(&mut managed, &comparison, &earlier, &target.api_version(), &ignored);
+        let (taken, removed) = comparison.changes(&ignored);
+        let mut listed = managed.into_iter().map(Listed::Touched).collect();
+        super::take(&mut listed, taken, &removed, &earlier, &target.api_version());
+        managed = listed.into_iter().filter_map(Listed::touched).collect();
         get::remove(&mut first, "status");
     }
     let ignored = Set::from_fields(&strategy::reset_fields(target, writer.subresource));

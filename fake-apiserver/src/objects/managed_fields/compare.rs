@@ -43,6 +43,16 @@ pub(super) fn strip(set: &mut Set) {
 }
 
 impl Comparison {
+    /// What the writer gets (added or modified), and what nobody has any more; without what the request cannot own.
+    pub(super) fn changes(self, ignored: &[&str]) -> (Set, Set) {
+        let ignored = Set::from_fields(ignored);
+        let (mut taken, mut removed) = (self.modified, self.removed);
+        taken.add(&self.added);
+        taken.remove_below(&ignored);
+        removed.remove_below(&ignored);
+        (taken, removed)
+    }
+
     /// Takes out what nobody owns.
     pub(super) fn strip_metadata(&mut self) {
         for set in [&mut self.added, &mut self.modified, &mut self.removed] {

@@ -92,7 +92,15 @@ impl Set {
         both
     }
 
-    fn add(&mut self, other: &Set) {
+    /// Whether a path of this set is in FieldsV1, too.
+    pub(super) fn meets(&self, fields: &Value) -> bool {
+        let is_member = |fields: &Value| fields.as_object().is_some_and(|all| all.is_empty() || all.contains_key("."));
+        self.children.iter().any(|(key, child)| {
+            fields.get(key).is_some_and(|below| (child.member && is_member(below)) || child.meets(below))
+        })
+    }
+
+    pub(super) fn add(&mut self, other: &Set) {
         self.member |= other.member;
         for (key, child) in &other.children {
             self.children.entry(key.clone()).or_default().add(child);

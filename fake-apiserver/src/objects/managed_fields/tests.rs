@@ -104,9 +104,10 @@ fn compared(target: Target<'_>, object: &Value) -> Value {
     let mut managed = Vec::new();
     let comparison = compare(target, zero(target), object);
     let ignored = strategy::reset_fields(target, "");
-    take(&mut managed, &comparison, &by("one", "T1"), &target.api_version(), &ignored);
+    let (taken, removed) = comparison.changes(&ignored);
+    take(&mut managed, taken, &removed, &by("one", "T1"), &target.api_version());
     let mut object = object.clone();
-    write(&mut object, managed);
+    write_list(&mut object, managed);
     object
 }
 
