@@ -206,10 +206,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("key");
         std::fs::write(&file, "short").unwrap();
-        let flags = RecordingFlags { redact_key_file: Some(file), ..RecordingFlags::default() };
+        let flags = RedactionFlags { redact_key_file: Some(file), ..RedactionFlags::default() };
         assert!(flags.redactor().unwrap_err().to_string().contains("5 bytes are too few"));
-        assert!(RecordingFlags::default().redactor().unwrap().is_some(), "on by default");
-        let off = RecordingFlags { redact: Some(RedactFlag::Off), ..RecordingFlags::default() };
+        assert!(RedactionFlags::default().redactor().unwrap().is_some(), "on by default");
+        let off = RedactionFlags { redact: Some(RedactFlag::Off), ..RedactionFlags::default() };
         assert!(off.redactor().unwrap().is_none());
     }
 }

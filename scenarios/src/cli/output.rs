@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::Value;
 
 use crate::report::Style;
@@ -75,11 +75,14 @@ impl Output {
         let visible = std::io::stderr().is_terminal();
         bar.set_draw_target(if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
         let template = if total == 0 {
-            format!("{{spinner}} {{human_pos}} {things}  {{per_sec}}  {{elapsed}}")
+            format!("{{spinner}} {{human_pos}} {things}  {{rate}}  {{elapsed}}")
         } else {
             format!("{{bar:20}} {{pos}}/{{len}} {things}  {{elapsed}}")
         };
         if let Ok(style) = ProgressStyle::with_template(&template) {
+            let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            });
             bar.set_style(style);
         }
         if visible {
