@@ -65,11 +65,12 @@ pub(crate) fn decode(
     format: Format,
     validation: FieldValidation,
 ) -> Result<Decoded, Value> {
-    let unrecognized = |problem: String| {
+    let sent = body;
+    let unrecognized = |problem: &str| {
         bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {problem} ({})",
+            "the object provided is unrecognized (must be of type {}): {problem} ({})",
             target.kind,
-            summary(body)
+            summary(sent)
         ))
     };
     let converted;
@@ -77,11 +78,13 @@ pub(crate) fn decode(
         Format::Json => body,
         Format::Yaml => {
             let text = String::from_utf8_lossy(body);
-            let value = apimachinery::yaml::parse(&text).map_err(|error| unrecognized(format!("yaml: {error}")))?;
+            let value = apimachinery::yaml::parse(&text).map_err(|error| unrecognized(&error.to_string()))?;
             converted = value.to_string();
             converted.as_bytes()
         }
     };
+    // To Go nothing is as good as an object without fields.
+    let body: &[u8] = if body.trim_ascii() == b"null" { b"{}" } else { body };
     let mut findings = Findings::default();
     // Nearly every body is well formed and of the kind that is wanted: then one reading is enough.
     if let Ok(object) = read(target, body, &mut findings)
@@ -94,7 +97,7 @@ pub(crate) fn decode(
         Ok(head) => head,
         Err(error) => {
             let problem = gojson::syntax_error(body).unwrap_or_else(|| head_error(body, &error));
-            return Err(unrecognized(problem));
+            return Err(unrecognized(&format!("couldn't get version/kind; json parse error: {problem}")));
         }
     };
     let kind = head.kind.as_deref().filter(|kind| !kind.is_empty()).unwrap_or(target.kind);
@@ -269,15 +272,18 @@ fn internal_package(group: &str) -> &str {
     if group.is_empty() { "core" } else { group.split('.').next().unwrap_or(group) }
 }
 
-/// The beginning of a body, as error texts quote it.
+/// The beginning of a body, as error texts quote it: in hexadecimal digits unless it looks like an object.
 fn summary(body: &[u8]) -> String {
-    if body.is_empty() {
-        return "<empty>".to_owned();
+    let beginning = body.get(..30).unwrap_or(body);
+    let mut shown = match body.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(beginning).into_owned(),
+        Some(_) => beginning.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if body.len() > beginning.len() {
+        shown.push_str(" ...");
     }
-    if body.len() <= 30 {
-        return String::from_utf8_lossy(body).into_owned();
-    }
-    format!("{} ...", String::from_utf8_lossy(body.get(..30).unwrap_or(body)))
+    shown
 }
 
 /// A `Status` of 400.

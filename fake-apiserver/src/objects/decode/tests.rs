@@ -93,11 +93,13 @@ fn bodies_that_are_no_objects() {
             "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",",
             "unexpected end of JSON input ({\"apiVersion\":\"v1\",\"kind\":\"Pod ...)",
         ),
-        ("x", "invalid character 'x' looking for beginning of value (x)"),
+        // What does not look like an object is quoted in hexadecimal digits.
+        ("x", "invalid character 'x' looking for beginning of value (78)"),
         ("{\"kind\":5}", "json: cannot unmarshal number into Go struct field .kind of type string ({\"kind\":5})"),
     ] {
         assert_eq!(pod(body, FieldValidation::Warn), Err(format!("{start}{error}")), "{body}");
     }
+    assert!(pod("null", FieldValidation::Warn).is_ok_and(|decoded| decoded.object["kind"] == "Pod"));
     let other = r#"{"apiVersion":"v1","kind":"ConfigMap"}"#;
     assert_eq!(
         pod(other, FieldValidation::Warn),

@@ -101,8 +101,15 @@ pub(crate) fn annotations(metadata: &Value, path: &Path<'_>, errors: &mut Vec<Fi
     }
 }
 
+/// A reference to an owner, its fields in the order of the type.
+fn owner(reference: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let shown = fields.iter().filter_map(|field| Some(format!("\"{field}\":{}", reference.get(*field)?)));
+    format!("{{{}}}", shown.collect::<Vec<_>>().join(","))
+}
+
 fn owner_references(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let mut controller: Option<&str> = None;
+    let mut controller: Option<String> = None;
     for reference in list(metadata, "ownerReferences") {
         let api_version = text(reference, "apiVersion");
         let version = api_version.rsplit('/').next().unwrap_or_default();
@@ -116,15 +123,16 @@ fn owner_references(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldErr
         }
         if api_version == "v1" && text(reference, "kind") == "Event" {
             let detail = "/v1, Kind=Event is disallowed from being an owner";
-            errors.push(FieldError::invalid(path, reference, detail));
+            errors.push(FieldError::invalid_printed(path, owner(reference), detail));
         }
         if flag(reference, "controller") == Some(true) {
-            let name = text(reference, "name");
-            if let Some(first) = controller {
+            let name = format!("{}/{}", text(reference, "kind"), text(reference, "name"));
+            if let Some(first) = &controller {
                 let detail = format!(
                     "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
                 );
-                errors.push(FieldError::invalid(path, sub(metadata, "ownerReferences"), detail));
+                let all: Vec<String> = list(metadata, "ownerReferences").iter().map(owner).collect();
+                errors.push(FieldError::invalid_printed(path, format!("[{}]", all.join(",")), detail));
             } else {
                 controller = Some(name);
             }

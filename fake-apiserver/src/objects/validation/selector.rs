@@ -42,6 +42,13 @@ pub(crate) fn label_selector(selector: Option<&Value>, path: &Path<'_>, errors: 
     }
 }
 
+/// A selector as it is printed: labels first. Requirements are alphabetical in the type, too.
+pub(crate) fn printed(selector: &Value) -> String {
+    let fields = ["matchLabels", "matchExpressions"];
+    let shown = fields.iter().filter_map(|field| Some(format!("\"{field}\":{}", selector.get(*field)?)));
+    format!("{{{}}}", shown.collect::<Vec<_>>().join(","))
+}
+
 /// The key of a label.
 pub(crate) fn label_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     invalid_each(errors, path, name, names::qualified_name(name));

@@ -262,6 +262,13 @@ fn the_rest_of_a_pod() {
     for (spec, expected) in cases {
         assert_eq!(causes(spec.clone()), *expected, "{spec}");
     }
+    let mut owned = pod(json!({}));
+    let owner = |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": "u", "controller": true});
+    owned["metadata"]["ownerReferences"] = json!([owner("x"), owner("y")]);
+    assert_eq!(
+        aggregate(&create(POD, &owned, true)),
+        "metadata.ownerReferences: Invalid value: [{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"x\",\"uid\":\"u\",\"controller\":true},{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"y\",\"uid\":\"u\",\"controller\":true}]: Only one reference can have Controller set to true. Found \"true\" in references for Pod/x and Pod/y"
+    );
     let mut annotated = pod(json!({}));
     annotated["metadata"]["annotations"] = json!({
         "container.apparmor.security.beta.kubernetes.io/b": "x",

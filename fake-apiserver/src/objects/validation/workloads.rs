@@ -352,7 +352,8 @@ fn generated_selector(value: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
         "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
     });
     if !selector::matches(found, &own) {
-        errors.push(FieldError::invalid(&path.child("selector"), found, "`selector` not auto-generated"));
+        let detail = "`selector` not auto-generated";
+        errors.push(FieldError::invalid_printed(&path.child("selector"), selector::printed(found), detail));
     }
 }
 
