@@ -104,7 +104,7 @@ pub(crate) fn apply(
 ) -> Result<Value, Value> {
     let source = String::from_utf8_lossy(body);
     let config = apimachinery::yaml::parse(&source)
-        .map_err(|error| bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {error}")))?;
+        .map_err(|error| bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}")))?;
     let api_version = text(&config, "apiVersion");
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = text(&config, "kind");

@@ -6,6 +6,7 @@ use super::seam;
 use super::update::{self, Change};
 use crate::admission::Rejection;
 use crate::core::Shared;
+use crate::refusal;
 
 /// The media types of patches, in the order in which the 415 lists them.
 const MEDIA_TYPES: [&str; 5] = [
@@ -41,6 +42,12 @@ pub(crate) async fn patch(core: &Shared, call: &mut Call) -> Result<Reply, Rejec
         None if media == APPLY && call.subresource.is_none() => {
             let options = meta::options_of(call, "CreateOptions", "PatchOptions")?;
             let mut object = seam::apply_to_nothing(core, call)?;
+            let uid = meta::text(&object["metadata"], "uid");
+            if !uid.is_empty() {
+                let why =
+                    format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+                return Err(refusal::conflict(&call.resource.gvk.group, &call.resource.plural, &call.name, &why));
+            }
             meta::check_name(call, &mut object)?;
             super::create::create_decoded(core, call, object, options, false).await
         }

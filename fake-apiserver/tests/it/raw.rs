@@ -23,6 +23,54 @@ async fn what_is_not_there_is_said_as_the_real_one_says_it() {
 }
 
 #[tokio::test]
+async fn options_that_are_none_are_refused_as_the_real_one_refuses_them() {
+    let cluster = FakeApiserver::builder().start().await.unwrap();
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let root = format!("{maps}/kube-root-ca.crt");
+    let cases = [
+        (Method::GET, format!("{root}?resourceVersion=x"), "", 500, "resourceVersion: Invalid value: \"x\""),
+        (Method::GET, format!("{root}?resourceVersion=99999999"), "", 504, "Timeout: Too large resource version"),
+        (Method::GET, format!("{maps}?timeoutSeconds=x"), "", 400, "strconv.ParseInt: parsing \"x\": invalid syntax"),
+        (Method::GET, format!("{maps}?fieldSelector=data%3Dx"), "", 400, "\"data\" is not a known field selector"),
+        (
+            Method::GET,
+            format!("{maps}?labelSelector=a%2Fb%2Fc"),
+            "",
+            400,
+            "unable to parse requirement: <nil>: Invalid",
+        ),
+        (
+            Method::POST,
+            format!("{maps}?fieldManager=a%07"),
+            "{}",
+            422,
+            "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Invalid value: \"a\\a\": invalid character U+0007 (at position 1)",
+        ),
+        (
+            Method::DELETE,
+            root.clone(),
+            r#"{"propagationPolicy": "Orphan", "orphanDependents": true}"#,
+            422,
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set",
+        ),
+        (
+            Method::PATCH,
+            format!("{maps}/new?fieldManager=a"),
+            r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "uid": "u"}}"#,
+            409,
+            "Operation cannot be fulfilled on configmaps \"new\": uid mismatch: the provided object specified uid u, and no existing object was found",
+        ),
+    ];
+    for (method, path, body, status, message) in cases {
+        let content_type = if method == Method::PATCH { "application/apply-patch+yaml" } else { "application/json" };
+        let response = cluster.send(method, &path, content_type, body.to_owned().into()).await;
+        let said = response.json()["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(response.status, status, "{path}: {said}");
+        assert!(said.starts_with(message), "{path}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn odd_requests_get_answers_and_the_server_goes_on() {
     let cluster = FakeApiserver::builder().start().await.unwrap();
     let bodies: [&[u8]; 8] =
