@@ -84,6 +84,31 @@ fn updates_take_what_they_change() {
 }
 
 #[test]
+fn who_is_not_touched_keeps_what_was_written() {
+    let mut first = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": {"a": "1"}}});
+    update(CONFIG_MAP, None, &mut first, &by("one", "T1"));
+    // Not as this module would write it.
+    first["metadata"]["managedFields"][0]["note"] = "theirs".into();
+    let entry = first["metadata"]["managedFields"][0].clone();
+    let mut second = first.clone();
+    second["metadata"].as_object_mut().unwrap().remove("managedFields");
+    second["data"] = json!({"k": "v"});
+    update(CONFIG_MAP, Some(&first), &mut second, &by("two", "T0"));
+    let list = second["metadata"]["managedFields"].as_array().unwrap();
+    assert_eq!((list.len(), &list[1]), (2, &entry), "sorted by time");
+    let mut third = second.clone();
+    third["metadata"]["labels"]["a"] = json!("2");
+    update(CONFIG_MAP, Some(&second), &mut third, &by("two", "T3"));
+    assert_eq!(owners(&third)[1].1, json!({"f:data": {".": {}, "f:k": {}}, "f:metadata": {"f:labels": {"f:a": {}}}}));
+    assert_eq!(owners(&third)[0].1, json!({"f:metadata": {"f:labels": {}}}));
+    let mut same = third.clone();
+    same["metadata"]["managedFields"][1]["time"] = "T9".into();
+    assert!(is_same(&third, &same));
+    same["metadata"]["managedFields"][1]["manager"] = "three".into();
+    assert!(!is_same(&third, &same));
+}
+
+#[test]
 fn an_emptied_list_stays_empty() {
     let live = config(json!({"a": "1"}));
     let mut new = config(json!({"a": "2"}));
