@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use apimachinery::skim::{Skim, unescape};
+use apimachinery::skim::Skim;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -99,10 +99,10 @@ impl Record {
         let mut found = None;
         let mut skim = Skim::new(text);
         skim.members(&["body"], |skim, _| {
-            found = Some(skim.string()?);
+            found = Some(skim.text()?);
             Some(())
         })?;
-        let (content, place) = found?;
+        let (body, place) = found?;
         let rest = [text.get(..place.start)?, text.get(place.end..)?].concat();
         let fields: Fields<'_, String> = serde_json::from_str(&rest).ok()?;
         // A review that has a member of that name is no record.
@@ -110,7 +110,7 @@ impl Record {
             return None;
         }
         let record = fields.record(line).ok()?;
-        Some(Self { body: unescape(content)?, ..record })
+        Some(Self { body, ..record })
     }
 }
 

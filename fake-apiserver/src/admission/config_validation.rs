@@ -74,7 +74,8 @@ fn webhook(mutating: bool, beta: bool, hook: &Value, path: &str, errors: &mut Er
     }
     if hook["sideEffects"] != "" {
         // v1beta1 forgave side effects.
-        let known: &[&str] = if beta { &["None", "NoneOnDryRun", "Some", "Unknown"] } else { &["None", "NoneOnDryRun"] };
+        let known: &[&str] =
+            if beta { &["None", "NoneOnDryRun", "Some", "Unknown"] } else { &["None", "NoneOnDryRun"] };
         choice(hook, "sideEffects", known, path, errors);
     }
     if let Some(seconds) = hook["timeoutSeconds"].as_i64().filter(|seconds| !(1..=30).contains(seconds)) {

@@ -146,10 +146,7 @@ impl Kinds {
         }
         let mut gone: Vec<(&str, &str)> = Vec::new();
         if !version.is_from(WEBHOOKS_V1) {
-            gone.extend([
-                ("v1", "mutatingwebhookconfigurations"),
-                ("v1", "validatingwebhookconfigurations"),
-            ]);
+            gone.extend([("v1", "mutatingwebhookconfigurations"), ("v1", "validatingwebhookconfigurations")]);
         }
         for (mutating, plurals) in [
             (false, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"]),
@@ -274,20 +271,30 @@ mod tests {
 
     #[test]
     fn what_was_served_when() {
-        let has = |version: &str, group: &str, of: &str, plural: &str| served(version).find(group, of, plural).is_some();
+        let has =
+            |version: &str, group: &str, of: &str, plural: &str| served(version).find(group, of, plural).is_some();
         let group = "admissionregistration.k8s.io";
-        for (version, old, new) in [("1.15", true, false), ("1.16", true, true), ("1.21", true, true), ("1.22", false, true)] {
+        for (version, old, new) in
+            [("1.15", true, false), ("1.16", true, true), ("1.21", true, true), ("1.22", false, true)]
+        {
             assert_eq!(has(version, group, "v1beta1", "mutatingwebhookconfigurations"), old, "{version}");
             assert_eq!(has(version, group, "v1", "mutatingwebhookconfigurations"), new, "{version}");
         }
-        assert!(has("1.15", "extensions", "v1beta1", "deployments") && !has("1.16", "extensions", "v1beta1", "deployments"));
-        assert!(!has("1.29", group, "v1", "validatingadmissionpolicies") && has("1.30", group, "v1", "validatingadmissionpolicies"));
+        assert!(
+            has("1.15", "extensions", "v1beta1", "deployments") && !has("1.16", "extensions", "v1beta1", "deployments")
+        );
+        assert!(
+            !has("1.29", group, "v1", "validatingadmissionpolicies")
+                && has("1.30", group, "v1", "validatingadmissionpolicies")
+        );
         let today = served("1.36");
         assert!(today.all().all(|resource| now(&resource.gvk.group, &resource.gvk.version).is_none()));
         let warned = served("1.20").find(group, "v1beta1", "mutatingwebhookconfigurations").unwrap();
         assert_eq!(
             warned.deprecation.as_deref(),
-            Some("admissionregistration.k8s.io/v1beta1 MutatingWebhookConfiguration is deprecated in v1.16+, unavailable in v1.22+; use admissionregistration.k8s.io/v1 MutatingWebhookConfiguration")
+            Some(
+                "admissionregistration.k8s.io/v1beta1 MutatingWebhookConfiguration is deprecated in v1.16+, unavailable in v1.22+; use admissionregistration.k8s.io/v1 MutatingWebhookConfiguration"
+            )
         );
     }
 

@@ -389,8 +389,12 @@ mod conditions {
             json!({"uid": review["request"]["uid"], "allowed": true, "patch": super::webhook::base64(&patch.to_string()), "patchType": "JSONPatch"})
         })
         .await;
-        let cluster =
-            FakeApiserver::builder().kubernetes_version("1.11".parse().unwrap()).controllers(false).start().await.unwrap();
+        let cluster = FakeApiserver::builder()
+            .kubernetes_version("1.11".parse().unwrap())
+            .controllers(false)
+            .start()
+            .await
+            .unwrap();
         let groups = cluster.request(Method::GET, "/apis", None).await.json();
         let versions: Vec<&str> = groups["groups"]
             .as_array()
@@ -428,7 +432,10 @@ mod conditions {
         let made = cluster.request(Method::POST, path, Some(&deployment)).await;
         assert_eq!(made.status, 201, "{}", made.json());
         let made = made.json();
-        assert_eq!((&made["apiVersion"], &made["spec"]["selector"]["matchLabels"]["app"]), (&json!("extensions/v1beta1"), &json!("sleep")));
+        assert_eq!(
+            (&made["apiVersion"], &made["spec"]["selector"]["matchLabels"]["app"]),
+            (&json!("extensions/v1beta1"), &json!("sleep"))
+        );
         assert_eq!(made["metadata"]["annotations"]["seen"], "yes");
         assert_eq!(made["spec"]["strategy"]["rollingUpdate"]["maxSurge"], 1);
         let review = seen.lock().unwrap().pop().unwrap();

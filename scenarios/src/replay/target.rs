@@ -55,7 +55,7 @@ impl Subject {
     #[must_use]
     pub fn of(request: &Received<'_>) -> Self {
         let object = request.object.or(request.old_object);
-        let owner = object.and_then(|raw| owner_kind(&mut Skim::new(raw.get())));
+        let owner = object.and_then(|raw| owner_kind(&mut Skim::new(raw.get()), true));
         Self::new(&request.namespace, owner.unwrap_or_default())
     }
 
@@ -70,10 +70,11 @@ impl Subject {
     }
 }
 
-/// The kind of the controlling owner of the object that stands here, or of the first owner; empty if there is none.
-pub(super) fn owner_kind<'a>(object: &mut Skim<'a>) -> Option<&'a str> {
-    let (mut first, mut controlling) = (None, None);
-    object.members(&["metadata"], |skim, _| {
+/// The kind of the controlling owner of the object that stands here, or of the first owner; empty if there is none. Without
+/// `rest` it stops behind the metadata.
+pub(super) fn owner_kind<'a>(object: &mut Skim<'a>, rest: bool) -> Option<&'a str> {
+    let (mut first, mut controlling, mut whole) = (None, None, false);
+    let walked = object.members(&["metadata"], |skim, _| {
         skim.members(&["ownerReferences"], |skim, _| {
             skim.items(|skim| {
                 let (mut kind, mut controls) = ("", false);
@@ -90,9 +91,11 @@ pub(super) fn owner_kind<'a>(object: &mut Skim<'a>) -> Option<&'a str> {
                 }
                 Some(())
             })
-        })
-    })?;
-    Some(controlling.or(first).unwrap_or_default())
+        })?;
+        whole = true;
+        rest.then_some(())
+    });
+    (walked.is_some() || whole && !rest).then(|| controlling.or(first).unwrap_or_default())
 }
 
 fn or_dash(text: &str) -> String {

@@ -119,8 +119,9 @@ impl Asked {
 
     /// One look through the body, for the shape that nearly every review has.
     fn glance(body: &str) -> Option<Self> {
-        let (mut kind, mut version, mut uid, mut namespace, mut owner) = ("", "", None, "", "");
-        Skim::new(body).members(&["kind", "apiVersion", "request"], |skim, member| {
+        let (mut kind, mut version, mut uid, mut namespace, mut owner) = ("", "", None, "", None);
+        // An apiserver writes the object after all else that is looked for: then what follows its metadata is left unread.
+        let walked = Skim::new(body).members(&["kind", "apiVersion", "request"], |skim, member| {
             match member {
                 0 => kind = skim.plain()?,
                 1 => version = skim.plain()?,
@@ -128,18 +129,22 @@ impl Asked {
                     match member {
                         0 => uid = Some(skim.plain()?),
                         1 => namespace = skim.plain()?,
-                        _ => owner = owner_kind(skim)?,
+                        _ => {
+                            let more = [kind, version, namespace].contains(&"") || uid.is_none();
+                            owner = owner_kind(skim, more);
+                            owner.filter(|_| more)?;
+                        }
                     }
                     Some(())
                 })?,
             }
             Some(())
-        })?;
-        if kind != "AdmissionReview" {
+        });
+        if walked.is_none() && owner.is_none() || kind != "AdmissionReview" {
             return None;
         }
         let version = Version::from_api_version(version)?;
-        Some(Self { version, uid: uid?.to_owned(), subject: Subject::new(namespace, owner) })
+        Some(Self { version, uid: uid?.to_owned(), subject: Subject::new(namespace, owner.unwrap_or_default()) })
     }
 }
 
