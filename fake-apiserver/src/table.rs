@@ -57,6 +57,7 @@ pub(crate) fn render(
         .columns
         .clone()
         .or_else(|| COLUMNS.get(&resource.gvr().to_string()).cloned())
+        .or_else(|| COLUMNS.get(&resource.stored_gvr().to_string()).cloned())
         .unwrap_or_else(|| DEFAULT_COLUMNS.clone());
     let names: Vec<&str> =
         columns.as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect();

@@ -152,6 +152,12 @@ impl Resource {
         Gvr { group: self.gvk.group.clone(), version: self.gvk.version.clone(), resource: self.plural.clone() }
     }
 
+    /// Where the version in which it is stored is served.
+    pub(crate) fn stored_gvr(&self) -> Gvr {
+        let Gvk { group, version, .. } = &self.storage;
+        Gvr { group: group.clone(), version: version.clone(), resource: self.plural.clone() }
+    }
+
     /// Whether its objects are kept (reviews and bindings are not).
     pub(crate) fn is_stored(&self) -> bool {
         self.verbs.contains(&Verb::Get) && !self.storage_version_hash.is_empty()

@@ -1,4 +1,4 @@
-//! The article, walked with kubectl: `article/walk.txt`.
+//! The article, walked with kubectl: `article/walk.txt`, and `article/walk-1.11.txt` in a cluster of its time.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -72,10 +72,10 @@ impl Drop for Cluster {
     }
 }
 
-/// `towtank up`, when it says that it is up.
-fn up(kubeconfig: &Path) -> Cluster {
+/// `towtank up` of a version of Kubernetes, when it says that it is up.
+fn up(version: &str, kubeconfig: &Path) -> Cluster {
     let mut child = Command::new(env!("CARGO_BIN_EXE_towtank"))
-        .args(["up", "--injector", "1.0", "--nodes", "1", "--kubeconfig"])
+        .args(["up", "--injector", "1.0", "--nodes", "1", "--kubernetes-version", version, "--kubeconfig"])
         .arg(kubeconfig)
         .stdout(Stdio::piped())
         .spawn()
@@ -103,11 +103,22 @@ fn kubectls() -> Vec<PathBuf> {
 #[test]
 #[ignore = "needs kubectl"]
 fn article() {
+    walk("1.36", "walk.txt");
+}
+
+#[test]
+#[ignore = "needs kubectl"]
+fn article_in_a_cluster_of_its_time() {
+    walk("1.11", "walk-1.11.txt");
+}
+
+/// Types a transcript's commands into a cluster of that version, once with each kubectl.
+fn walk(version: &str, transcript: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("article");
-    let text = std::fs::read_to_string(folder.join("walk.txt")).unwrap();
+    let text = std::fs::read_to_string(folder.join(transcript)).unwrap();
     for kubectl in kubectls() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["sleep.yaml", "gone.yaml"] {
+        for name in ["sleep.yaml", "sleep-1.11.yaml", "gone.yaml"] {
             std::fs::copy(folder.join(name), directory.path().join(name)).unwrap();
         }
         // First on the PATH, under the name that the transcript types.
@@ -118,7 +129,7 @@ fn article() {
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let kubeconfig = directory.path().join("kubeconfig");
-        let _cluster = up(&kubeconfig);
+        let _cluster = up(version, &kubeconfig);
         let mut failures = String::new();
         for step in steps(&text) {
             let output = Command::new("sh")
@@ -144,7 +155,7 @@ fn article() {
                 let (wanted, found) = (wanted.join("\n  "), found.join("\n  "));
                 let _ = writeln!(
                     failures,
-                    "walk.txt:{}: $ {}\nwanted:\n  {wanted}\nprinted:\n  {found}\n",
+                    "{transcript}:{}: $ {}\nwanted:\n  {wanted}\nprinted:\n  {found}\n",
                     step.line, step.command
                 );
             }
