@@ -207,7 +207,7 @@ impl<'a, S: Strings<'a>> Skim<'a, S> {
                     let rest = self.text.as_bytes().get(self.at..)?;
                     // A number at the end of the text is whole; within an object or array something has to follow.
                     let length = rest.iter().position(|b| b",:]} \t\r\n\"{[".contains(b)).unwrap_or(rest.len());
-                    self.at += length.max(1);
+                    self.at += length;
                 }
             }
             if depth == 0 {
@@ -255,8 +255,8 @@ const fn first(found: u64) -> usize {
 }
 
 /// The text that the content of a JSON string stands for; `None` if it is not well formed.
-#[must_use]
-pub fn unescape(content: &str) -> Option<String> {
+#[cfg(test)]
+fn unescape(content: &str) -> Option<String> {
     let (text, end) = unescape_until_quote(content, 0)?;
     (end == content.len()).then_some(text)
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use fake::{Fake, Hosts, Setup};
 pub use kinds::{Kinds, Resource, Unknown};
 pub use kubeconfig::{Error as KubeconfigError, Login, default_path};
-pub use remote::Remote;
+pub use remote::{Remote, RemoteError};
 
 /// A request to the API.
 #[derive(Clone, Debug)]

@@ -42,7 +42,7 @@ pub async fn examine(api: &dyn Api, options: &Options) -> Vec<Finding> {
     let Some(survey) = Survey::take(api, &mut findings).await else { return findings.0 };
     webhooks::check(&survey, options.now, &mut findings);
     for service in survey.services() {
-        backend::check(api, &survey, &service, &mut findings).await;
+        backend::check(api, &service, &mut findings).await;
     }
     let injectors = config::check(api, &survey, &mut findings).await;
     pods::labels(&survey, &mut findings);

@@ -191,18 +191,23 @@ pub(crate) fn forget_young(gvk: &Gvk, object: &mut Value, version: KubernetesVer
     if &*gvk.group != "admissionregistration.k8s.io" || version == KubernetesVersion::default() {
         return;
     }
-    for webhook in object["webhooks"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+    for webhook in webhooks(object).filter_map(Value::as_object_mut) {
         for (field, _) in WEBHOOK_FIELDS.iter().filter(|(_, since)| !version.is_from(*since)) {
             webhook.remove(*field);
         }
     }
 }
 
+/// The webhooks of a configuration; none of anything else.
+fn webhooks(object: &mut Value) -> impl Iterator<Item = &mut Value> {
+    object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten()
+}
+
 /// Sets the defaults that an old group version has otherwise than today's, so that today's find nothing to set.
 pub(crate) fn default(gvk: &Gvk, object: &mut Value) {
     match (&*gvk.group, &*gvk.version) {
         ("admissionregistration.k8s.io", "v1beta1") => {
-            for webhook in object["webhooks"].as_array_mut().into_iter().flatten() {
+            for webhook in webhooks(object) {
                 set(webhook, "failurePolicy", json!("Ignore"));
                 set(webhook, "matchPolicy", json!("Exact"));
                 set(webhook, "sideEffects", json!("Unknown"));
@@ -220,23 +225,30 @@ pub(crate) fn default(gvk: &Gvk, object: &mut Value) {
                 ("extensions", "Deployment") => {
                     set(spec, "progressDeadlineSeconds", json!(i32::MAX));
                     set(spec, "revisionHistoryLimit", json!(i32::MAX));
-                    set(spec, "strategy", json!({}));
-                    if !matches!(spec["strategy"]["type"].as_str(), Some("Recreate")) {
-                        set(&mut spec["strategy"], "rollingUpdate", json!({}));
-                        set(&mut spec["strategy"]["rollingUpdate"], "maxSurge", json!(1));
-                        set(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", json!(1));
+                    if let Some(strategy) = part(spec, "strategy").filter(|strategy| strategy["type"] != "Recreate")
+                        && let Some(rolling) = part(strategy, "rollingUpdate")
+                    {
+                        set(rolling, "maxSurge", json!(1));
+                        set(rolling, "maxUnavailable", json!(1));
                     }
                 }
                 ("apps", "Deployment") => set(spec, "revisionHistoryLimit", json!(2)),
                 ("extensions", "DaemonSet") | ("apps", "StatefulSet") => {
-                    set(spec, "updateStrategy", json!({}));
-                    set(&mut spec["updateStrategy"], "type", json!("OnDelete"));
+                    if let Some(strategy) = part(spec, "updateStrategy") {
+                        set(strategy, "type", json!("OnDelete"));
+                    }
                 }
                 _ => {}
             }
         }
         _ => {}
     }
+}
+
+/// An object within an object, made if it is absent; `None` if something else stands there.
+fn part<'a>(object: &'a mut Value, field: &str) -> Option<&'a mut Value> {
+    set(object, field, json!({}));
+    object.get_mut(field).filter(|part| part.is_object())
 }
 
 /// Sets a field that is absent or null.
@@ -317,5 +329,26 @@ mod tests {
         default(&gvk, &mut object);
         assert_eq!(object["spec"]["selector"], json!({ "matchLabels": { "app": "sleep" } }));
         assert_eq!(object["spec"]["strategy"], json!({ "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 1 } }));
+    }
+
+    #[test]
+    fn what_is_no_object_of_the_old_days_stays_as_it_is() {
+        let version = "1.11".parse().unwrap();
+        for (group, kind) in [
+            ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+            ("extensions", "Deployment"),
+            ("extensions", "DaemonSet"),
+        ] {
+            let gvk = Gvk::new(group, "v1beta1", kind);
+            for odd in [json!([]), json!("x"), json!(null), json!({ "webhooks": 1 }), json!({ "spec": [] })] {
+                let mut object = odd.clone();
+                forget_young(&gvk, &mut object, version);
+                default(&gvk, &mut object);
+                assert_eq!(object, odd, "{kind}");
+            }
+            for strategy in [json!("x"), json!({ "rollingUpdate": 7 })] {
+                default(&gvk, &mut json!({ "spec": { "strategy": strategy, "updateStrategy": "x" } }));
+            }
+        }
     }
 }

@@ -86,20 +86,22 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Re
 
 /// A body as today's version of its kind would be written; `None` if it is written so, or is no object.
 fn written_long_ago(core: &Core, gvk: &Gvk, format: Format, body: &[u8]) -> Option<Vec<u8>> {
-    if core.version == KubernetesVersion::default() {
+    let today = old::now(&gvk.group, &gvk.version);
+    let webhooks = &*gvk.group == "admissionregistration.k8s.io" && core.version != KubernetesVersion::default();
+    if today.is_none() && !webhooks {
         return None;
     }
     let mut object: Value = match format {
         Format::Json => serde_json::from_slice(body).ok()?,
         Format::Yaml => apimachinery::yaml::parse(&String::from_utf8_lossy(body)).ok()?,
     };
+    let says = object["apiVersion"].as_str().unwrap_or_default();
+    if !object.is_object() || !says.is_empty() && says != gvk.api_version() {
+        return None;
+    }
     old::forget_young(gvk, &mut object, core.version);
-    if let Some((group, version)) = old::now(&gvk.group, &gvk.version) {
-        let says = object["apiVersion"].as_str().unwrap_or_default();
-        if !object.is_object() || !says.is_empty() && says != gvk.api_version() {
-            return None;
-        }
-        old::default(gvk, &mut object);
+    old::default(gvk, &mut object);
+    if let Some((group, version)) = today {
         object["apiVersion"] = Gvk::new(group, version, &gvk.kind).api_version().into();
     }
     Some(object.to_string().into_bytes())
@@ -358,14 +360,31 @@ pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, 
 /// Server-side apply. `?force=` is true for anything but the words for false.
 fn apply(core: &Core, call: &Call, kind: Target<'_>, live: Option<&Value>) -> Result<Value, Rejection> {
     let force = !matches!(call.query.get("force"), "" | "0" | "f" | "F" | "false" | "FALSE" | "False");
-    with_writer(core, call, |writer| patches::apply(kind, live, &call.body, writer, force)).map_err(rejection)
+    let renamed = applied_long_ago(&call.resource.gvk, kind, &call.body);
+    let body = renamed.as_deref().unwrap_or(&call.body);
+    with_writer(core, call, |writer| patches::apply(kind, live, body, writer, force)).map_err(rejection)
+}
+
+/// What is applied in an old version, with today's `apiVersion`: nothing else of it changes, least of all who owns what.
+fn applied_long_ago(gvk: &Gvk, kind: Target<'_>, body: &[u8]) -> Option<Vec<u8>> {
+    old::now(&gvk.group, &gvk.version)?;
+    let mut applied = apimachinery::yaml::parse(&String::from_utf8_lossy(body)).ok()?;
+    if applied["apiVersion"] != gvk.api_version() {
+        return None;
+    }
+    applied["apiVersion"] = kind.api_version().into();
+    Some(applied.to_string().into_bytes())
 }
 
 /// Server-side apply of an object that is not there.
 pub(crate) fn apply_to_nothing(core: &Core, call: &mut Call) -> Result<Value, Rejection> {
     let gvk = call.resource.gvk.clone();
     let mut object = apply(core, call, target(&gvk), None)?;
-    defaults::apply(target(&gvk), &mut object);
+    default(core, &gvk, &mut object);
+    call_by(&gvk, &mut object);
+    if call.resource.is_custom() {
+        super::structural::fit(call, &mut object)?;
+    }
     Ok(object)
 }
 

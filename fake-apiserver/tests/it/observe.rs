@@ -452,6 +452,23 @@ mod conditions {
         let patch = json!({"spec": {"replicas": 3}});
         let patched = cluster.request(Method::PATCH, &format!("{path}/sleep"), Some(&patch)).await.json();
         assert_eq!((&patched["apiVersion"], &patched["spec"]["replicas"]), (&json!("extensions/v1beta1"), &json!(3)));
+        let applied = json!({"apiVersion": "extensions/v1beta1", "kind": "Deployment", "metadata": {"name": "sleep"}, "spec": {"minReadySeconds": 5}});
+        let apply = |path: String, object: &Value| {
+            http::Request::patch(format!("{path}?fieldManager=test&force=true"))
+                .header("content-type", "application/apply-patch+yaml")
+                .body(bytes::Bytes::from(object.to_string()))
+                .unwrap()
+        };
+        let answer = cluster.exchange(apply(format!("{path}/sleep"), &applied)).await.json();
+        assert_eq!(
+            (&answer["apiVersion"], &answer["spec"]["minReadySeconds"]),
+            (&json!("extensions/v1beta1"), &json!(5)),
+            "{answer}"
+        );
+        for odd in [json!([]), json!("x"), json!({"spec": {"strategy": "x"}})] {
+            assert_eq!(cluster.request(Method::POST, path, Some(&odd)).await.status, 400, "{odd}");
+            assert_ne!(cluster.request(Method::POST, WEBHOOKS, Some(&odd)).await.status, 500, "{odd}");
+        }
         let invalid = json!({"apiVersion": "extensions/v1beta1", "kind": "Deployment", "metadata": {"name": "a_b"}, "spec": {"template": {}}});
         assert_eq!(cluster.request(Method::POST, path, Some(&invalid)).await.status, 422);
     }

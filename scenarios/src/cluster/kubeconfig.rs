@@ -32,7 +32,8 @@ pub struct Error {
     problem: String,
 }
 
-/// The kubeconfig that kubectl would read: the first file of `$KUBECONFIG` that exists, else `~/.kube/config`.
+/// Where a kubeconfig is looked for: the first file of `$KUBECONFIG` that exists, else `~/.kube/config`. kubectl reads all files
+/// of `$KUBECONFIG` as one; here it is one of them.
 #[must_use]
 pub fn default_path() -> PathBuf {
     let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
@@ -80,6 +81,18 @@ impl Login {
                 None => Ok(None),
             }
         };
+        for key in ["username", "auth-provider"] {
+            if !user[key].is_null() {
+                return Err(format!(
+                    "the user has {key}, which is not known here: give it a token, a client certificate or exec"
+                ));
+            }
+        }
+        for key in ["proxy-url", "tls-server-name"] {
+            if !cluster[key].is_null() {
+                return Err(format!("the cluster has {key}, which is not known here"));
+            }
+        }
         let server = cluster["server"].as_str().ok_or("the cluster has no server")?.trim_end_matches('/').to_owned();
         let trust = if cluster["insecure-skip-tls-verify"] == true {
             Trust::Anyone
@@ -93,9 +106,10 @@ impl Login {
             trust,
             identity: match (bytes(&user, "client-certificate")?, bytes(&user, "client-key")?) {
                 (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
-                _ => None,
+                (None, None) => None,
+                _ => return Err("the user has only one of client-certificate and client-key".to_owned()),
             },
-            token: user["token"].as_str().map(str::to_owned),
+            token: user["token"].as_str().filter(|token| !token.is_empty()).map(str::to_owned),
             namespace: context["namespace"].as_str().filter(|name| !name.is_empty()).unwrap_or("default").to_owned(),
         };
         if let Some(file) = user["tokenFile"].as_str().filter(|_| login.token.is_none()) {
@@ -188,6 +202,10 @@ mod tests {
         }
         let error = Login::of(&json!({}), None, Path::new("")).err().unwrap();
         assert!(error.contains("--context"), "{error}");
+        let mut basic = config();
+        basic["users"][0]["user"] = json!({ "username": "a", "password": "hidden" });
+        let error = Login::of(&basic, None, Path::new("")).err().unwrap();
+        assert!(error.contains("username") && !error.contains("hidden"), "{error}");
         let missing = Login::read(Path::new("no/such/kubeconfig"), None).err().unwrap().to_string();
         assert!(missing.starts_with("kubeconfig no/such/kubeconfig: "), "{missing}");
     }

@@ -13,6 +13,23 @@ use crate::https::{Connection, Endpoint, Error};
 /// Longest time that an answer is waited for: a webhook may take 30 s.
 const TIMEOUT: Duration = Duration::from_secs(45);
 
+/// A cluster that cannot be asked, in the words of the kubeconfig that names it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RemoteError(String);
+
+/// The client speaks of webhooks and of flags; here they are a kubeconfig's fields.
+fn told(error: Error) -> RemoteError {
+    RemoteError(match error {
+        Error::Url { url, problem } => format!("server {url:?}: {problem}"),
+        Error::Trust { problem, .. } => format!("certificate-authority: {problem}"),
+        Error::Tls { address, source } => {
+            format!("TLS with {address} failed: {source}; see certificate-authority and server")
+        }
+        error => error.to_string(),
+    })
+}
+
 /// An apiserver over one kept-open connection; one request at a time.
 pub struct Remote {
     connection: Mutex<Connection>,
@@ -26,8 +43,9 @@ impl Remote {
     ///
     /// # Errors
     /// The URL, the authorities or the client's certificate cannot be used.
-    pub fn new(login: &Login) -> Result<Self, Error> {
-        let endpoint = Endpoint::of_client(&login.server, &login.trust, login.identity.as_ref(), TIMEOUT)?;
+    pub fn new(login: &Login) -> Result<Self, RemoteError> {
+        let endpoint =
+            Endpoint::of_client(&login.server, &login.trust, login.identity.as_ref(), TIMEOUT).map_err(told)?;
         Ok(Self {
             root: endpoint.path().trim_end_matches('/').to_owned(),
             connection: Mutex::new(endpoint.connection()),
@@ -48,7 +66,7 @@ impl Remote {
         }
         // The error would quote the headers' values.
         let request = request.body(Bytes::from(ask.body)).map_err(|_| "the request cannot be written".to_owned())?;
-        let answer = self.connection.lock().await.ask(request).await.map_err(|error| error.to_string())?;
+        let answer = self.connection.lock().await.ask(request).await.map_err(|error| told(error).to_string())?;
         let body = serde_json::from_slice(answer.body())
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(answer.body()).into_owned()));
         let warnings = answer.headers().get_all(header::WARNING).iter().filter_map(warning).collect();

@@ -1,13 +1,15 @@
 //! What stands behind a webhook: its service, the endpoints of that, and the pods.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::finding::Findings;
-use super::survey::{self, Service, Survey, get, said};
+use super::survey::{self, Service, get, said};
 use super::webhooks::has_port;
-use crate::cluster::Api;
+use crate::cluster::{Answer, Api};
 
-pub(super) async fn check(api: &dyn Api, _survey: &Survey, service: &Service, findings: &mut Findings) {
+pub(super) async fn check(api: &dyn Api, service: &Service, findings: &mut Findings) {
     let Service { namespace, name, port } = service;
     let subject = format!("service {namespace}/{name}");
     let answer = get(api, &format!("/api/v1/namespaces/{namespace}/services/{name}")).await;
@@ -35,9 +37,9 @@ pub(super) async fn check(api: &dyn Api, _survey: &Survey, service: &Service, fi
     let Some(ready) = ready(api, service, findings).await else { return };
     match ready {
         0 => {
-            let found = match waiting(api, namespace, &spec["selector"]).await {
+            let found = match waiting(api, namespace, &spec["selector"], findings).await {
                 Some(why) => format!("has no ready endpoint: {why}"),
-                None => "has no ready endpoint, and its selector finds no pod".to_owned(),
+                None => "has no ready endpoint, and no pod was found behind it".to_owned(),
             };
             let remedy = "see kubectl describe and kubectl logs of the injector's pods";
             findings.problem(&subject, found, remedy);
@@ -52,7 +54,8 @@ pub(super) async fn check(api: &dyn Api, _survey: &Survey, service: &Service, fi
 }
 
 /// How many addresses are ready; `None` if nobody may say.
-async fn ready(api: &dyn Api, Service { namespace, name, .. }: &Service, findings: &mut Findings) -> Option<usize> {
+async fn ready(api: &dyn Api, service: &Service, findings: &mut Findings) -> Option<usize> {
+    let Service { namespace, name, .. } = service;
     let path = format!(
         "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{name}"
     );
@@ -60,27 +63,38 @@ async fn ready(api: &dyn Api, Service { namespace, name, .. }: &Service, finding
     if slices.status == 404 {
         // Kubernetes before 1.21.
         let endpoints = get(api, &format!("/api/v1/namespaces/{namespace}/endpoints/{name}")).await;
+        if !endpoints.is_success() && endpoints.status != 404 {
+            return refused(&endpoints, service, findings);
+        }
         let subsets = endpoints.body["subsets"].as_array().into_iter().flatten();
         return Some(subsets.map(|subset| subset["addresses"].as_array().map_or(0, Vec::len)).sum());
     }
     if !slices.is_success() {
-        let subject = format!("endpoint slices of {namespace}/{name}");
-        findings.problem(&subject, format!("cannot be read: {}", said(&slices)), "use a kubeconfig that may read them");
-        return None;
+        return refused(&slices, service, findings);
     }
     let slices = slices.body["items"].as_array().into_iter().flatten();
     let endpoints = slices.flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
-    Some(endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != Value::Bool(false)).count())
+    let ready = endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != Value::Bool(false));
+    // A pod of a dual-stack service is in a slice of each family.
+    let pods: BTreeSet<&str> = ready
+        .map(|endpoint| endpoint["targetRef"]["uid"].as_str().or(endpoint["addresses"][0].as_str()).unwrap_or_default())
+        .collect();
+    Some(pods.len())
+}
+
+fn refused(answer: &Answer, Service { namespace, name, .. }: &Service, findings: &mut Findings) -> Option<usize> {
+    let subject = format!("endpoints of {namespace}/{name}");
+    findings.problem(&subject, format!("cannot be read: {}", said(answer)), "use a kubeconfig that may read them");
+    None
 }
 
 /// Why the pods behind a service are not ready; `None` if there are none.
-async fn waiting(api: &dyn Api, namespace: &str, selector: &Value) -> Option<String> {
+async fn waiting(api: &dyn Api, namespace: &str, selector: &Value, findings: &mut Findings) -> Option<String> {
     let labels: Vec<String> =
         selector.as_object()?.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
     let selector = labels.join(",").replace('/', "%2F").replace('=', "%3D").replace(',', "%2C");
     let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}");
-    let mut unheard = Findings::default();
-    let pods = survey::list(api, &path, &mut unheard).await?;
+    let pods = survey::list(api, &path, findings).await?;
     let pod = pods.first()?;
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();

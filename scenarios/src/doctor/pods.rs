@@ -16,15 +16,13 @@ const STATUS: &str = "sidecar.istio.io/status";
 /// Namespaces whose labels mean something else than was meant.
 pub(super) fn labels(survey: &Survey, findings: &mut Findings) {
     let mut with = Vec::new();
-    for namespace in &survey.namespaces {
-        let name = namespace["metadata"]["name"].as_str().unwrap_or_default();
+    for (name, labels) in &survey.namespaces {
         let subject = format!("namespace {name}");
-        let labels = survey.labels(name);
         let text = |key: &str| labels.get(key).and_then(Value::as_str);
         let (injection, revision) = (text(INJECTION), text(REVISION));
-        let called = !survey.called(&labels, &json!({})).is_empty();
+        let called = !survey.called(labels, &json!({})).is_empty();
         if called {
-            with.push(name);
+            with.push(name.as_str());
         }
         match (injection, revision) {
             (Some(value), _) if !matches!(value, "enabled" | "disabled") => {
@@ -74,6 +72,10 @@ fn some(names: &[&str]) -> String {
 
 /// Pods without a sidecar that would get one if they were created now.
 pub(super) async fn check(api: &dyn Api, survey: &Survey, injectors: &[(String, Injector)], findings: &mut Findings) {
+    if injectors.is_empty() {
+        findings.warning("pods", "cannot be judged: no configuration of an injector was loaded", "");
+        return;
+    }
     let mut tally = Tally::default();
     let mut spaces: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let read = survey::pages(api, "/api/v1/pods", findings, |pod| {

@@ -1,6 +1,6 @@
 //! What the other checks stand on: the version, the webhook configurations, the namespaces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use injector::webhooks::Webhook;
@@ -10,6 +10,7 @@ use super::finding::Findings;
 use crate::cluster::{Answer, Api, Ask};
 
 const GROUP: &str = "admissionregistration.k8s.io";
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Objects in a page of a list.
 const PAGE: usize = 500;
 
@@ -34,7 +35,8 @@ pub(super) struct Service {
 /// A cluster, as far as all checks need it.
 pub(super) struct Survey {
     pub(super) hooks: Vec<Hook>,
-    pub(super) namespaces: Vec<Value>,
+    /// The labels of the namespaces by name, each with its name among them.
+    pub(super) namespaces: BTreeMap<String, Map<String, Value>>,
 }
 
 impl Survey {
@@ -48,6 +50,11 @@ impl Survey {
         }
         findings.ok("apiserver", format!("Kubernetes {}", version.body["gitVersion"].as_str().unwrap_or("?")));
         let groups = get(api, "/apis").await;
+        if !groups.is_success() {
+            let remedy = "use a kubeconfig whose user may read the discovery documents";
+            findings.problem("/apis", format!("cannot be read: {}", said(&groups)), remedy);
+            return None;
+        }
         let groups = groups.body["groups"].as_array().into_iter().flatten();
         let group = groups.clone().find(|group| group["name"] == GROUP);
         let versions = group.and_then(|group| group["versions"].as_array()).into_iter().flatten();
@@ -70,7 +77,13 @@ impl Survey {
             );
             return None;
         }
-        Some(Self { hooks, namespaces })
+        let namespaces = namespaces.iter().map(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let mut labels = object["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+            labels.insert(NAME_LABEL.to_owned(), name.into());
+            (name.to_owned(), labels)
+        });
+        Some(Self { hooks, namespaces: namespaces.collect() })
     }
 
     /// The services that the webhooks call.
@@ -80,10 +93,8 @@ impl Survey {
 
     /// The labels of a namespace, with its name.
     pub(super) fn labels(&self, namespace: &str) -> Map<String, Value> {
-        let found = self.namespaces.iter().find(|object| object["metadata"]["name"] == *namespace);
-        let mut labels = found.and_then(|object| object["metadata"]["labels"].as_object()).cloned().unwrap_or_default();
-        labels.insert("kubernetes.io/metadata.name".to_owned(), namespace.into());
-        labels
+        let unknown = || Map::from_iter([(NAME_LABEL.to_owned(), namespace.into())]);
+        self.namespaces.get(namespace).cloned().unwrap_or_else(unknown)
     }
 
     /// The webhooks that an apiserver calls for a pod in a namespace.
@@ -155,7 +166,7 @@ pub(super) async fn pages(api: &dyn Api, path: &str, findings: &mut Findings, mu
             findings.problem(subject, format!("cannot be listed: {}", said(&page)), remedy);
             return false;
         }
-        if let Some(items) = page.body["items"].as_array_mut() {
+        if let Some(items) = page.body.get_mut("items").and_then(Value::as_array_mut) {
             items.drain(..).for_each(&mut each);
         }
         match page.body["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {

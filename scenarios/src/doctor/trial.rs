@@ -11,8 +11,8 @@ use crate::cluster::{Answer, Api, Ask};
 
 /// Creates a pod with `dryRun=All` where injection is on: the apiserver asks the webhooks as it would for any pod.
 pub(super) async fn check(api: &dyn Api, survey: &Survey, namespace: Option<&str>, findings: &mut Findings) {
-    let named = survey.namespaces.iter().filter_map(|object| object["metadata"]["name"].as_str());
-    let injected = named.clone().find(|name| !survey.called(&survey.labels(name), &json!({})).is_empty());
+    let injected = survey.namespaces.iter().find(|(_, labels)| !survey.called(labels, &json!({})).is_empty());
+    let injected = injected.map(|(name, _)| name.as_str());
     let (namespace, asks) = match (namespace, injected) {
         (Some(namespace), _) => (namespace, survey.called(&survey.labels(namespace), &json!({})).is_empty()),
         (None, Some(namespace)) => (namespace, false),
@@ -22,7 +22,14 @@ pub(super) async fn check(api: &dyn Api, survey: &Survey, namespace: Option<&str
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "generateName": "towtank-doctor-", "labels": labels },
-        "spec": { "containers": [{ "name": "app", "image": "towtank.invalid/doctor" }] },
+        // What the strictest PodSecurity level wants of it, so that only what is injected can break one.
+        "spec": { "containers": [{
+            "name": "app", "image": "towtank.invalid/doctor",
+            "securityContext": {
+                "allowPrivilegeEscalation": false, "runAsNonRoot": true, "capabilities": { "drop": ["ALL"] },
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+        }] },
     });
     let subject = format!("a pod tried in {namespace}");
     let hooks = survey.called(&survey.labels(namespace), &pod);
@@ -70,7 +77,11 @@ fn judge(subject: &str, answer: &Answer, hooks: &[&Hook], findings: &mut Finding
 
 /// What lies behind the apiserver's words.
 fn cause(message: &str) -> &'static str {
-    const CAUSES: [(&str, &str); 12] = [
+    const CAUSES: [(&str, &str); 16] = [
+        ("cannot create resource", "use a kubeconfig whose user may create pods"),
+        ("exceeded quota", "the namespace's quota is used up: name another with --namespace"),
+        ("namespaces \"", "name a namespace that exists with --namespace"),
+        ("no service port", "the webhook's service lacks the port that is called: correct clientConfig.service.port"),
         (
             "context deadline exceeded",
             "no answer in time: is the way from the apiserver to the injector's pods open (firewall, NetworkPolicy, port 15017 on private clusters)?",
@@ -119,7 +130,8 @@ pub(super) async fn events(api: &dyn Api, findings: &mut Findings) {
         let key = (text("namespace").to_owned(), format!("{} {}", text("kind"), text("name")));
         let entry = refused.entry(key).or_default();
         entry.0 = message.to_owned();
-        entry.1 += event["count"].as_u64().or(event["series"]["count"].as_u64()).unwrap_or(1).max(1);
+        let count = event["count"].as_u64().or(event["series"]["count"].as_u64()).unwrap_or(1).max(1);
+        entry.1 = entry.1.saturating_add(count);
     });
     if !read.await {
         return;

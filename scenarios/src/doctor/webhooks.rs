@@ -108,12 +108,10 @@ fn own_pods(survey: &Survey, hook: &Hook, findings: &mut Findings) {
 fn overlaps(survey: &Survey, findings: &mut Findings) {
     let mut told = Vec::new();
     let pods = [json!({}), json!({ "sidecar.istio.io/inject": "true" })];
-    for namespace in &survey.namespaces {
-        let name = namespace["metadata"]["name"].as_str().unwrap_or_default();
-        let labels = survey.labels(name);
+    for (name, labels) in &survey.namespaces {
         for pod in &pods {
             let pod = json!({ "metadata": { "labels": pod } });
-            let called: Vec<&Hook> = survey.called(&labels, &pod);
+            let called: Vec<&Hook> = survey.called(labels, &pod);
             let names: Vec<&str> = called.iter().map(|hook| &*hook.configuration).collect();
             let distinct = names.iter().any(|name| Some(name) != names.first());
             if distinct

@@ -119,7 +119,7 @@ impl Asked {
 
     /// One look through the body, for the shape that nearly every review has.
     fn glance(body: &str) -> Option<Self> {
-        let (mut kind, mut version, mut uid, mut namespace, mut owner) = ("", "", None, "", None);
+        let (mut kind, mut version, mut uid, mut namespace, mut owner, mut ended) = ("", "", None, "", "", false);
         // An apiserver writes the object after all else that is looked for: then what follows its metadata is left unread.
         let walked = Skim::new(body).members(&["kind", "apiVersion", "request"], |skim, member| {
             match member {
@@ -131,8 +131,9 @@ impl Asked {
                         1 => namespace = skim.plain()?,
                         _ => {
                             let more = [kind, version, namespace].contains(&"") || uid.is_none();
-                            owner = owner_kind(skim, more);
-                            owner.filter(|_| more)?;
+                            owner = owner_kind(skim, more)?;
+                            ended = !more;
+                            more.then_some(())?;
                         }
                     }
                     Some(())
@@ -140,11 +141,11 @@ impl Asked {
             }
             Some(())
         });
-        if walked.is_none() && owner.is_none() || kind != "AdmissionReview" {
+        if walked.is_none() && !ended || kind != "AdmissionReview" {
             return None;
         }
         let version = Version::from_api_version(version)?;
-        Some(Self { version, uid: uid?.to_owned(), subject: Subject::new(namespace, owner.unwrap_or_default()) })
+        Some(Self { version, uid: uid?.to_owned(), subject: Subject::new(namespace, owner) })
     }
 }
 
