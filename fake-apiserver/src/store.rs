@@ -2,7 +2,8 @@
 //!
 //! One table per stored resource (`pods`, `deployments.apps`): a map ordered by `namespace/name` as in etcd, and a bounded
 //! history of events. Revisions are counted for the whole store, as etcd does. Nothing here is asynchronous: a write holds the
-//! lock for as long as it takes to put one pointer into a map, and readers get pointers to objects that never change.
+//! lock for as long as it takes to put one pointer into a map (of an Event also to write its text, in which its revision stands),
+//! and readers get pointers to objects that never change.
 
 mod expiry;
 mod history;

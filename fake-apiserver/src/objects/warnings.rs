@@ -11,7 +11,11 @@ use super::field::{Path, go_quote};
 use super::get::{entries, int, list, object, sub, text};
 use super::quantity::Quantity;
 use super::validation::container_each as each;
+use super::validation::profiles::{SECCOMP_CONTAINER, SECCOMP_POD};
 use super::{Target, names};
+
+/// With so many warnings, pairs of things are compared no further: of n things there are n * n / 2 pairs.
+const MOST: usize = 1000;
 
 /// Warnings about an object that was created.
 pub(crate) fn created(target: Target<'_>, object: &Value) -> Vec<String> {
@@ -166,9 +170,6 @@ fn pod(spec: &Value, metadata: &Value, path: &Path<'_>, metadata_path: &Path<'_>
     pod_affinity(spec, path, out);
     addresses(spec, path, out);
 }
-
-const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 /// An annotation that does nothing where the field does not say the same.
 fn seccomp(owner: &Value, key: &str, annotations: &Value, path: &Path<'_>, out: &mut Vec<String>) {
@@ -401,5 +402,63 @@ mod tests {
                 "spec.containers[0].ports[0]: duplicate port name \"a\" with spec.initContainers[0].ports[0], services and probes that select ports by name will use spec.initContainers[0].ports[0]",
             ]
         );
+    }
+
+    #[test]
+    fn pairs_are_compared_in_bounds() {
+        let containers = |ports: Value| json!({"containers": [{"name": "c", "ports": ports}]});
+        let same = of_pod("p", containers(vec![json!({"containerPort": 1}); 20_000].into()));
+        assert_eq!(same.len(), super::MOST);
+        assert_eq!(same[2], "spec.containers[0].ports[2]: duplicate port definition with spec.containers[0].ports[1]");
+        // No two of them are in each other's way.
+        let ports = (0..20_000).map(|n| json!({"containerPort": 1, "hostPort": n + 1})).collect();
+        assert!(of_pod("p", containers(ports)).is_empty());
+        let items = |items: Vec<Value>| {
+            of_pod(
+                "p",
+                json!({"volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "m", "items": items}}]}}]}),
+            )
+        };
+        assert_eq!(items(vec![json!({"path": "a"}); 20_000]).len(), super::MOST);
+        assert!(items((0..20_000).map(|n| json!({"path": format!("a/{n}")})).collect()).is_empty());
+        let long = json!({"path": format!("a/{}", "b/".repeat(200_000))});
+        let texts = items(std::iter::repeat_n(json!({"path": "a"}), 20).chain(vec![long; 100]).collect());
+        assert!(texts.iter().map(String::len).sum::<usize>() < 3 * 1024 * 1024, "{}", texts.len());
+    }
+
+    #[test]
+    fn ports_and_files_that_overlap_in_order() {
+        let port = |host: i64, address: &str| json!({"containerPort": 1, "hostPort": host, "hostIP": address});
+        let ports = [port(1, ""), port(0, ""), port(1, "1.1.1.1"), port(1, "2.2.2.2"), port(1, ""), port(1, "2.2.2.2")];
+        let at = |n: usize| format!("spec.containers[0].ports[{n}]");
+        let (overlapping, ambiguous, duplicate) = ("overlapping", "dangerously ambiguous", "duplicate");
+        let expected = [
+            (1, overlapping, 0),
+            (2, ambiguous, 0),
+            (2, overlapping, 1),
+            (3, ambiguous, 0),
+            (3, overlapping, 1),
+            (4, duplicate, 0),
+            (4, overlapping, 1),
+            (4, ambiguous, 2),
+            (4, ambiguous, 3),
+            (5, ambiguous, 0),
+            (5, overlapping, 1),
+            (5, duplicate, 3),
+            (5, ambiguous, 4),
+        ];
+        let expected =
+            expected.map(|(one, what, other)| format!("{}: {what} port definition with {}", at(one), at(other)));
+        assert_eq!(of_pod("p", json!({"containers": [{"name": "c", "ports": ports}]})), expected);
+
+        let paths = ["a/b/c", "a!", "a/", "a/b!/c", "ab", "a/b", "a/b/c", "", "a/b/c/d", "é/è", "é"];
+        let items = paths.map(|path| json!({"path": path}));
+        let spec = json!({"volumes": [{"name": "v", "secret": {"secretName": "s", "items": items}}]});
+        let pairs = [(2, 0), (3, 2), (5, 0), (5, 2), (6, 0), (6, 2), (6, 5), (8, 0), (8, 2), (8, 5), (8, 6), (10, 9)];
+        let path = |n: usize| paths[n].trim_end_matches('/');
+        let expected = pairs.map(|(one, other)| {
+            format!("volume \"v\" (Secret \"s\"): overlapping paths: \"{}\" with \"{}\"", path(one), path(other))
+        });
+        assert_eq!(of_pod("p", spec), expected);
     }
 }

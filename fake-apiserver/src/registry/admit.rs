@@ -1,5 +1,6 @@
 //! The way of one write through admission, and its trace.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -88,9 +89,30 @@ impl Admission {
 
 /// Adds texts that are not there yet.
 pub(crate) fn merge(warnings: &mut Vec<String>, more: Vec<String>) {
+    if warnings.len().saturating_mul(more.len()) > 1000 || more.len() > 32 {
+        let mut seen: HashSet<String> = warnings.iter().cloned().collect();
+        warnings.extend(more.into_iter().filter(|text| seen.insert(text.clone())));
+        return;
+    }
     for text in more {
         if !warnings.contains(&text) {
             warnings.push(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+
+    #[test]
+    fn each_text_once_and_in_order_of_short_lists_and_of_long() {
+        for length in [3, 2000] {
+            let texts: Vec<String> = (0..length).map(|n| n.to_string()).collect();
+            let mut warnings = vec!["a".to_owned(), "1".to_owned()];
+            merge(&mut warnings, texts.iter().chain(&texts).cloned().collect());
+            let others = texts.iter().map(String::as_str).filter(|text| *text != "1");
+            assert!(warnings.iter().map(String::as_str).eq(["a", "1"].into_iter().chain(others)), "{length}");
         }
     }
 }

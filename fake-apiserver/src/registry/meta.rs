@@ -78,9 +78,11 @@ pub(crate) fn options_of(call: &Call, kind: &str, named: &str) -> Result<Value, 
         }
         // A blank is the only white space that can be printed.
         let printable = |letter: char| !letter.is_control() && (!letter.is_whitespace() || letter == ' ');
-        for (at, letter) in manager.char_indices().filter(|(_, letter)| !printable(*letter)) {
+        let quoted = go_quote(manager);
+        // Each quotes the whole name, which may be longer than it may be.
+        for (at, letter) in manager.char_indices().filter(|(_, letter)| !printable(*letter)).take(128) {
             let text = format!("invalid character U+{:04X} (at position {at})", u32::from(letter));
-            causes.push(Cause::invalid("fieldManager", &go_quote(manager), &text));
+            causes.push(Cause::invalid("fieldManager", &quoted, &text));
         }
         options.insert("fieldManager".to_owned(), manager.into());
     }

@@ -71,9 +71,12 @@ pub(crate) fn init(pod: &Pod<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>)
     }
 }
 
+/// Where containers are in a spec.
+pub(super) const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
 /// Visits every container of a spec with its place: init containers, regular ones, ephemeral ones.
 pub(crate) fn each(spec: &Value, path: &Path<'_>, visit: &mut dyn FnMut(&Value, &Path<'_>)) {
-    for field in ["initContainers", "containers", "ephemeralContainers"] {
+    for field in LISTS {
         let path = path.child(field);
         for (index, container) in list(spec, field).iter().enumerate() {
             visit(container, &path.index(index));

@@ -1,5 +1,7 @@
 //! Environment variables and what they may be taken from.
 
+use std::collections::HashMap;
+
 use crate::objects::quantity::Quantity;
 use serde_json::Value;
 
@@ -77,6 +79,9 @@ fn file_key(selector: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 /// The volumes with files of variables have to be there, and to be empty at first.
 pub(crate) fn file_volumes(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    // Of two volumes with one name the last counts.
+    let volumes: HashMap<&str, &Value> =
+        list(spec, "volumes").iter().map(|volume| (text(volume, "name"), volume)).collect();
     super::container::each(spec, path, &mut |container, path| {
         let path = path.child("env");
         for (index, variable) in list(container, "env").iter().enumerate() {
@@ -87,7 +92,7 @@ pub(crate) fn file_volumes(spec: &Value, path: &Path<'_>, errors: &mut Vec<Field
             let path = path.child("valueFrom");
             let path = path.child("fileKeyRef");
             let path = path.child("volumeName");
-            match list(spec, "volumes").iter().rfind(|volume| text(volume, "name") == name) {
+            match volumes.get(name) {
                 None => errors.push(FieldError::not_found(&path, name)),
                 Some(volume) if object(volume, "emptyDir").is_none() => {
                     let detail = "referenced volume must be of type emptyDir";

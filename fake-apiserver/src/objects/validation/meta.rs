@@ -108,8 +108,11 @@ fn owner(reference: &Value) -> String {
     format!("{{{}}}", shown.collect::<Vec<_>>().join(","))
 }
 
+/// How many controllers beside the first are told: each time all owners are.
+const FURTHER_CONTROLLERS: usize = 8;
+
 fn owner_references(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let mut controller: Option<String> = None;
+    let (mut controller, mut further): (Option<String>, usize) = (None, 0);
     for reference in list(metadata, "ownerReferences") {
         let api_version = text(reference, "apiVersion");
         let version = api_version.rsplit('/').next().unwrap_or_default();
@@ -128,6 +131,10 @@ fn owner_references(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldErr
         if flag(reference, "controller") == Some(true) {
             let name = format!("{}/{}", text(reference, "kind"), text(reference, "name"));
             if let Some(first) = &controller {
+                further += 1;
+                if further > FURTHER_CONTROLLERS {
+                    continue;
+                }
                 let detail = format!(
                     "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
                 );

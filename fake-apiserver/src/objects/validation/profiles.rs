@@ -1,16 +1,19 @@
 //! The annotations with which profiles of AppArmor and seccomp were given before there were fields.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::container;
 use super::volumes::local_path;
 use crate::objects::field::{FieldError, Path, go_quote};
-use crate::objects::get::{entries, object, sub, text};
+use crate::objects::get::{entries, list, object, sub, text};
 
 /// Followed by the name of a container.
 pub(crate) const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
-const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
+pub(crate) const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+/// Followed by the name of a container.
+pub(crate) const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 /// What is wrong with the annotations themselves.
 pub(super) fn annotations(pod: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -22,13 +25,12 @@ pub(super) fn annotations(pod: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
     for (key, profile) in entries(metadata, "annotations").filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER)) {
         seccomp(profile.as_str().unwrap_or_default(), &path.child(key), errors);
     }
+    let spec = sub(pod, "spec");
+    let of = |field| list(spec, field).iter().map(|container| text(container, "name"));
+    let names: HashSet<&str> = container::LISTS.into_iter().flat_map(of).collect();
     for (key, profile) in entries(metadata, "annotations") {
         let Some(name) = key.strip_prefix(APP_ARMOR) else { continue };
-        let mut found = false;
-        container::each(sub(pod, "spec"), &Path::root("spec"), &mut |container, _| {
-            found |= text(container, "name") == name;
-        });
-        if !found {
+        if !names.contains(name) {
             errors.push(FieldError::invalid_str(&path.key(key), name, "container not found"));
         }
         let profile = profile.as_str().unwrap_or_default();

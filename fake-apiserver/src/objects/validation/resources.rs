@@ -1,6 +1,6 @@
 //! Resource requirements of containers and pods.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::objects::quantity::Quantity;
 use serde_json::{Value, json};
@@ -241,12 +241,23 @@ fn amounts(requirements: &Value, claims: &[Value], rule: NameRule, path: &Path<'
     claim_names(requirements, claims, &path.child("claims"), errors);
 }
 
+/// How many claims of a container that the pod has not are told.
+const UNKNOWN_CLAIMS: usize = 100;
+/// How many bytes of the names that there are stand in each error.
+const KNOWN_BYTES: usize = 16 * 1024;
+
 fn claim_names(requirements: &Value, claims: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let mut known: Vec<&str> = claims.iter().map(|claim| text(claim, "name")).filter(|name| !name.is_empty()).collect();
-    known.sort_unstable();
-    known.dedup();
+    let asked = list(requirements, "claims");
+    if asked.is_empty() {
+        return;
+    }
+    let known: BTreeSet<&str> =
+        claims.iter().map(|claim| text(claim, "name")).filter(|name| !name.is_empty()).collect();
+    let mut unknown = 0;
     let mut seen: HashSet<String> = HashSet::new();
-    for (index, claim) in list(requirements, "claims").iter().enumerate() {
+    // How many single requests of a claim were seen.
+    let mut parts: HashMap<String, usize> = HashMap::new();
+    for (index, claim) in asked.iter().enumerate() {
         let path = path.index(index);
         let (name, request) = (text(claim, "name"), text(claim, "request"));
         if name.is_empty() {
@@ -265,19 +276,29 @@ fn claim_names(requirements: &Value, claims: &[Value], path: &Path<'_>, errors: 
             if seen.contains(&key) {
                 errors.push(FieldError::duplicate_str(&path, &key));
             } else if request.is_empty() {
-                let parts = seen.iter().filter(|seen| seen.split_once('/').is_some_and(|(of, _)| of == name)).count();
+                let parts = parts.get(name).copied().unwrap_or_default();
                 errors.extend((0..parts).map(|_| FieldError::duplicate_str(&path, name)));
             }
-            seen.insert(key);
+            let of = key.split_once('/').map(|(of, _)| of.to_owned());
+            if seen.insert(key)
+                && let Some(of) = of
+            {
+                *parts.entry(of).or_default() += 1;
+            }
         }
-        if known.binary_search(&name).is_err() {
+        if !known.contains(name) && unknown < UNKNOWN_CLAIMS {
+            unknown += 1;
             let mut error = FieldError::not_found(&path, name);
             "must be one of the names in pod.spec.resourceClaims".clone_into(&mut error.detail);
-            if known.is_empty() {
-                error.detail.push_str(" which is empty");
-            } else {
-                error.detail.push_str(": ");
-                error.detail.push_str(&known.join(", "));
+            error.detail.push_str(if known.is_empty() { " which is empty" } else { ": " });
+            let start = error.detail.len();
+            for (at, name) in known.iter().enumerate() {
+                error.detail.push_str(if at == 0 { "" } else { ", " });
+                if error.detail.len() - start + name.len() > KNOWN_BYTES {
+                    error.detail.push_str("...");
+                    break;
+                }
+                error.detail.push_str(name);
             }
             errors.push(error);
         }

@@ -1,6 +1,6 @@
 //! Where a pod may run: affinity, tolerations, topology spread, gates.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -159,18 +159,20 @@ fn label_keys(term: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
     let keys = list(term, "matchLabelKeys");
     if let Some(selector) = selector {
+        // Of two equal keys the last counts.
+        let places: HashMap<&str, usize> =
+            keys.iter().enumerate().filter_map(|(index, key)| Some((key.as_str()?, index))).collect();
         let mut selected: HashSet<&str> = entries(selector, "matchLabels").map(|(key, _)| key.as_str()).collect();
         for requirement in list(selector, "matchExpressions") {
             let key = text(requirement, "key");
-            let place = keys.iter().rposition(|known| known.as_str() == Some(key));
-            if let Some(index) = place.filter(|_| selected.contains(key)) {
+            if let Some(&index) = places.get(key).filter(|_| selected.contains(key)) {
                 let detail = "exists in both matchLabelKeys and labelSelector";
                 errors.push(FieldError::invalid_str(&path.index(index), key, detail));
             }
             selected.insert(key);
         }
     }
-    let mismatch = list(term, "mismatchLabelKeys");
+    let mismatch: HashSet<&Value> = list(term, "mismatchLabelKeys").iter().collect();
     let path = path.child("matchLabelKeys");
     for (index, key) in keys.iter().enumerate().filter(|(_, key)| mismatch.contains(key)) {
         let detail = "exists in both matchLabelKeys and mismatchLabelKeys";
@@ -229,6 +231,8 @@ pub(crate) fn tolerations(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldE
 /// `spec.topologySpreadConstraints`.
 pub(crate) fn topology_spread(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let constraints = list(spec, "topologySpreadConstraints");
+    let pairs = constraints.iter().map(|one| (text(one, "topologyKey"), text(one, "whenUnsatisfiable")));
+    let last: HashMap<(&str, &str), usize> = pairs.enumerate().map(|(index, pair)| (pair, index)).collect();
     for (index, constraint) in constraints.iter().enumerate() {
         let path = path.index(index);
         let skew = int(constraint, "maxSkew").unwrap_or(0);
@@ -245,12 +249,8 @@ pub(crate) fn topology_spread(spec: &Value, path: &Path<'_>, errors: &mut Vec<Fi
         if !allowed.contains(&action) {
             errors.push(FieldError::not_supported(&path.child("whenUnsatisfiable"), action, &allowed));
         }
-        // Two constraints on the same topology with the same action contradict each other; the first is told.
-        let twin = constraints
-            .iter()
-            .skip(index + 1)
-            .any(|other| text(other, "topologyKey") == key && text(other, "whenUnsatisfiable") == action);
-        if twin {
+        // Two constraints on the same topology with the same action contradict each other; all but the last are told.
+        if last.get(&(key, action)).is_some_and(|last| *last > index) {
             let pair = format!("{{{key}, {action}}}");
             errors.push(FieldError::duplicate_str(&path.child("{topologyKey, whenUnsatisfiable}"), &pair));
         }

@@ -140,7 +140,8 @@ fn quobyte(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let detail = "must be a UUID and may not exceed a length of 64 characters";
         errors.push(FieldError::required(&path.child("tenant"), detail));
     } else {
-        for _ in registry.split(',').filter(|pair| !is_host_port(pair)) {
+        // One error for each, and each quotes the whole registry: of a long one the first few say enough.
+        for _ in registry.split(',').filter(|pair| !is_host_port(pair)).take(16) {
             errors.push(FieldError::invalid_str(&path.child("registry"), registry, detail));
         }
     }

@@ -405,3 +405,37 @@ fn a_large_pod_is_validated_in_linear_time() {
     });
     assert!(create(POD, &pod(spec), true).is_empty());
 }
+
+#[test]
+fn errors_that_quote_much_are_few() {
+    let number = |causes: &[String], what: &str| causes.iter().filter(|cause| cause.contains(what)).count();
+    let quobyte = causes(with_volume(json!({"quobyte": {"registry": ",".repeat(5000), "volume": "v"}})));
+    assert_eq!(number(&quobyte, "must be a host:port pair"), 16);
+    let claims: Vec<Value> = (0..3000).map(|n| json!({"name": format!("no-{n}")})).collect();
+    let known: Vec<Value> = (0..3000).map(|n| json!({"name": format!("yes-{n}"), "resourceClaimName": "c"})).collect();
+    let unknown = causes(json!({"resourceClaims": known, "containers": [{"name": "a", "image": "x",
+        "resources": {"claims": claims}}]}));
+    assert_eq!(number(&unknown, "must be one of the names in pod.spec.resourceClaims: "), 100);
+    assert!(unknown.iter().map(String::len).sum::<usize>() < 100 * 20 * 1024);
+    let mut owned = pod(json!({}));
+    let owner =
+        |n| json!({"apiVersion": "v1", "kind": "Node", "name": format!("n-{n}"), "uid": "u", "controller": true});
+    owned["metadata"]["ownerReferences"] = (0..2000).map(owner).collect();
+    let causes: Vec<String> = create(POD, &owned, true).iter().map(ToString::to_string).collect();
+    assert_eq!(number(&causes, "Only one reference can have Controller set to true"), 8);
+}
+
+#[test]
+fn of_equal_names_the_one_that_counts() {
+    let constraint = |key: &str| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "DoNotSchedule"});
+    let twins = causes(
+        json!({"topologySpreadConstraints": [constraint("a"), constraint("b"), constraint("a"), constraint("a")]}),
+    );
+    let places: Vec<&str> = twins.iter().filter_map(|cause| cause.split('.').nth(1)).collect();
+    assert_eq!(places, ["topologySpreadConstraints[0]", "topologySpreadConstraints[2]"], "{twins:?}");
+    let from = json!({"fileKeyRef": {"volumeName": "v", "key": "K", "path": "p"}});
+    let container = json!([{"name": "a", "image": "x", "env": [{"name": "E", "valueFrom": from}]}]);
+    let volumes = json!([{"name": "v", "emptyDir": {}}, {"name": "v", "secret": {"secretName": "s"}}]);
+    let last = causes(json!({"containers": container, "volumes": volumes}));
+    assert!(last.iter().any(|cause| cause.contains("referenced volume must be of type emptyDir")), "{last:?}");
+}

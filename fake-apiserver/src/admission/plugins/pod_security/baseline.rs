@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::super::golang::quote;
 use super::{Violation, containers, join, named, offenders, plural, setters, third_person, unique};
+use crate::objects::validation::profiles::{APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD};
 
 const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
@@ -39,9 +40,6 @@ const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 const SE_LINUX_TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
-const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
