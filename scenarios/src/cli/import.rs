@@ -79,7 +79,12 @@ impl Args {
         for path in &self.files {
             for file in expand(path).with_context(|| format!("cannot read {}", path.display()))? {
                 if file != Path::new("-") {
-                    std::fs::File::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
+                    // A pipe can be opened once only: whoever writes to it would lose their reader.
+                    let readable = match std::fs::metadata(&file) {
+                        Ok(found) if found.is_file() => std::fs::File::open(&file).map(drop),
+                        found => found.map(drop),
+                    };
+                    readable.with_context(|| format!("cannot read {}", file.display()))?;
                     let same = output.is_some() && file.canonicalize().ok() == output;
                     anyhow::ensure!(!same, "{} is read: name another file with --output", file.display());
                 }

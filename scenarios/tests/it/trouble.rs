@@ -155,6 +155,21 @@ fn an_import_that_cannot_begin_writes_over_nothing() {
     assert_eq!(std::fs::read(&log).unwrap(), before);
 }
 
+#[test]
+fn an_import_reads_a_named_pipe_as_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // More than a pipe holds: it is written to the end only if it is read to the end.
+    let lines: String = (0..1000).map(|n| format!("{}\n", review(n))).collect();
+    let to = pipe.clone();
+    let written = std::thread::spawn(move || std::fs::write(to, lines));
+    let output = towtank(&["import", pipe.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    written.join().unwrap().unwrap();
+    assert_eq!(text(&output.stdout).lines().count(), 1000);
+}
+
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
