@@ -68,6 +68,11 @@ async fn options_that_are_none_are_refused_as_the_real_one_refuses_them() {
         assert_eq!(response.status, status, "{path}: {said}");
         assert!(said.starts_with(message), "{path}: {said}");
     }
+    // Each cause quotes the whole name.
+    let path = format!("{maps}?fieldManager={}", "%07".repeat(2000));
+    let response = cluster.send(Method::POST, &path, "application/json", "{}".into()).await;
+    let causes = response.json()["details"]["causes"].as_array().map(Vec::len);
+    assert_eq!(causes, Some(129), "too long, and so many letters that cannot be printed");
 }
 
 #[tokio::test]

@@ -243,6 +243,8 @@ fn amounts(requirements: &Value, claims: &[Value], rule: NameRule, path: &Path<'
 
 /// How many claims of a container that the pod has not are told.
 const UNKNOWN_CLAIMS: usize = 100;
+/// Beside so many errors, of whatever kind, no more of them are told: there may be many containers.
+const MANY: usize = 1000;
 /// How many bytes of the names that there are stand in each error.
 const KNOWN_BYTES: usize = 16 * 1024;
 
@@ -286,7 +288,7 @@ fn claim_names(requirements: &Value, claims: &[Value], path: &Path<'_>, errors: 
                 *parts.entry(of).or_default() += 1;
             }
         }
-        if !known.contains(name) && unknown < UNKNOWN_CLAIMS {
+        if !known.contains(name) && unknown < UNKNOWN_CLAIMS && errors.len() < MANY {
             unknown += 1;
             let mut error = FieldError::not_found(&path, name);
             "must be one of the names in pod.spec.resourceClaims".clone_into(&mut error.detail);

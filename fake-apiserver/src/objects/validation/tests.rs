@@ -413,10 +413,15 @@ fn errors_that_quote_much_are_few() {
     assert_eq!(number(&quobyte, "must be a host:port pair"), 16);
     let claims: Vec<Value> = (0..3000).map(|n| json!({"name": format!("no-{n}")})).collect();
     let known: Vec<Value> = (0..3000).map(|n| json!({"name": format!("yes-{n}"), "resourceClaimName": "c"})).collect();
-    let unknown = causes(json!({"resourceClaims": known, "containers": [{"name": "a", "image": "x",
+    let unknown = causes(json!({"resourceClaims": known.clone(), "containers": [{"name": "a", "image": "x",
         "resources": {"claims": claims}}]}));
     assert_eq!(number(&unknown, "must be one of the names in pod.spec.resourceClaims: "), 100);
     assert!(unknown.iter().map(String::len).sum::<usize>() < 100 * 20 * 1024);
+    let each: Vec<Value> = (0..3000)
+        .map(|n| json!({"name": format!("c{n}"), "image": "x", "resources": {"claims": [{"name": "no"}]}}))
+        .collect();
+    let unknown = causes(json!({"resourceClaims": known, "containers": each}));
+    assert_eq!(number(&unknown, "must be one of the names in pod.spec.resourceClaims: "), 1000);
     let mut owned = pod(json!({}));
     let owner =
         |n| json!({"apiVersion": "v1", "kind": "Node", "name": format!("n-{n}"), "uid": "u", "controller": true});
