@@ -156,18 +156,27 @@ fn an_import_that_cannot_begin_writes_over_nothing() {
 }
 
 #[test]
-fn an_import_reads_a_named_pipe_as_a_file() {
+fn an_import_opens_a_named_pipe_once_and_when_its_turn_comes() {
     let directory = tempfile::tempdir().unwrap();
-    let pipe = directory.path().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // More than a pipe holds: it is written to the end only if it is read to the end.
+    let pipes = ["one", "two"].map(|name| directory.path().join(name));
+    assert!(Command::new("mkfifo").args(&pipes).status().unwrap().success());
+    // More than a pipe holds: it is written to the end only if it is read to the end, and only then is there a second.
     let lines: String = (0..1000).map(|n| format!("{}\n", review(n))).collect();
-    let to = pipe.clone();
-    let written = std::thread::spawn(move || std::fs::write(to, lines));
-    let output = towtank(&["import", pipe.to_str().unwrap()]);
+    let [one, two] = pipes.clone();
+    let written = std::thread::spawn(move || {
+        let done = std::fs::write(&one, &lines).and_then(|()| std::fs::write(&two, &lines));
+        if done.is_err() {
+            // Whoever waits for a writer gets one, so that the test ends.
+            for pipe in [&two, &one, &two] {
+                drop(File::options().write(true).open(pipe));
+            }
+        }
+        done
+    });
+    let output = towtank(&["import", pipes[0].to_str().unwrap(), pipes[1].to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     written.join().unwrap().unwrap();
-    assert_eq!(text(&output.stdout).lines().count(), 1000);
+    assert_eq!(text(&output.stdout).lines().count(), 2000);
 }
 
 struct Mounted(tempfile::TempDir);
