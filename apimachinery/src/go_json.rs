@@ -3,8 +3,23 @@
 //! kube-apiserver puts these sentences into its answers (`invalid character 'h' looking for beginning of value`), so
 //! whoever imitates it needs the same ones. [`check`] finds the first offence in one pass, without building anything.
 
+use serde_json::Value;
+
 /// Nesting at which Go's decoder gives up.
 const MAX_DEPTH: usize = 10_000;
+
+/// Go's word for the kind of a JSON value in `cannot unmarshal <kind> into …`.
+#[must_use]
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
 
 /// Checks that `text` is one JSON value with nothing but blanks around it.
 ///

@@ -100,13 +100,6 @@ impl Patch {
 }
 
 fn mismatch(value: &Value, target: &str) -> Error {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let found = crate::go_json::kind_of(value);
     Error::Decode(format!("json: cannot unmarshal {found} into Go value of type {target}"))
 }

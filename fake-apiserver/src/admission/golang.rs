@@ -1,10 +1,10 @@
-//! Go's error texts where no other module has them: encoding/base64, `%q`, the names of JSON values.
+//! Go's error texts where no other module has them: encoding/base64, `%q`.
 
 mod base64;
 mod json;
 mod text;
 
-pub(crate) use apimachinery::go_json::check as check_json;
+pub(crate) use apimachinery::go_json::{check as check_json, kind_of};
 pub(crate) use base64::decode as decode_base64;
 pub(crate) use json::patch;
-pub(crate) use text::{kind_of, quote};
+pub(crate) use text::quote;

@@ -7,6 +7,7 @@ mod tidy;
 mod times;
 mod typed;
 
+use apimachinery::go_json::kind_of;
 use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value, json};
 
@@ -214,17 +215,9 @@ fn head_error(body: &[u8], error: &serde_json::Error) -> String {
         Ok(value) => value,
         Err(_) => return error.to_string(),
     };
-    let name = |value: &Value| match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
     for field in ["apiVersion", "kind"] {
         if let Some(wrong) = value.get(field).filter(|value| !value.is_string() && !value.is_null()) {
-            return format!("json: cannot unmarshal {} into Go struct field .{field} of type string", name(wrong));
+            return format!("json: cannot unmarshal {} into Go struct field .{field} of type string", kind_of(wrong));
         }
     }
     if value.is_object() {
@@ -232,7 +225,7 @@ fn head_error(body: &[u8], error: &serde_json::Error) -> String {
     }
     format!(
         "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-        name(&value)
+        kind_of(&value)
     )
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn patch(
                 Value::Array(operations) => operations.len(),
                 Value::Null => 0,
                 other => {
-                    let found = type_name(other);
+                    let found = apimachinery::go_json::kind_of(other);
                     return Err(undecodable(&format!(
                         "json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
                     )));
@@ -120,19 +120,11 @@ fn document(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map_err(|error| decode::syntax_error(body).unwrap_or_else(|| error.to_string()))
 }
 
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 fn not_a_map(patch: &Value) -> String {
-    format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", type_name(patch))
+    format!(
+        "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+        apimachinery::go_json::kind_of(patch)
+    )
 }
 
 /// The patched object in the kind's own form.

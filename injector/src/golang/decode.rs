@@ -4,6 +4,7 @@
 //! read ends it at once, and is reported whatever was noted before. Keys are looked at in alphabetical order: what is
 //! decoded was encoded by Go before.
 
+use apimachinery::go_json;
 use apimachinery::schema::{Kind, Type};
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ fn fields<'k>(
     lenient: bool,
 ) -> Result<(), String> {
     let Some(object) = value.as_object() else {
-        return Err(format!("json: cannot unmarshal {} into Go value of type {owner}", word(value)));
+        return Err(format!("json: cannot unmarshal {} into Go value of type {owner}", go_json::kind_of(value)));
     };
     let short = owner.rsplit('.').next().unwrap_or(owner);
     let mut decoder = Decoder { owner: Some(short), path: Vec::new(), noted: None, lenient };
@@ -104,7 +105,7 @@ impl<'v> Decoder<'v> {
                 self.fields(map, |key| ty.field(key).map(|field| &field.kind))?;
                 self.owner = outer;
             }
-            (kind, value) => self.note(word(value), kind),
+            (kind, value) => self.note(go_json::kind_of(value), kind),
         }
         Ok(())
     }
@@ -157,23 +158,11 @@ impl<'v> Decoder<'v> {
     }
 }
 
-/// The kind of a JSON value in these messages.
-fn word(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// The same where a number is wanted: one that does not fit is shown.
 fn number(value: &Value) -> String {
     match value {
         Value::Number(n) => format!("number {n}"),
-        other => word(other).to_owned(),
+        other => go_json::kind_of(other).to_owned(),
     }
 }
 

@@ -1,20 +1,6 @@
-//! `%q`, and encoding/json's names for JSON values.
+//! `%q`.
 
 use std::fmt::Write as _;
-
-use serde_json::Value;
-
-/// Go's word for the kind of a JSON value in `cannot unmarshal <kind> into ...`.
-pub(crate) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
 
 /// `%q`: double-quoted with Go's escapes.
 pub(crate) fn quote(text: &str) -> String {
