@@ -8,8 +8,8 @@ mod text;
 
 use std::io;
 
+use apimachinery::value::Value;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 use text::Style;
@@ -18,7 +18,7 @@ use text::Style;
 ///
 /// # Errors
 /// Only if `value`'s own `Serialize` fails (a map with keys that are not strings, for example); a
-/// [`serde_json::Value`] never does.
+/// [`apimachinery::value::Value`] never does.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::with_capacity(512);
     append(&mut out, value)?;
@@ -115,11 +115,11 @@ impl Formatter for Go {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 
-    fn text(value: serde_json::Value) -> String {
+    fn text(value: apimachinery::value::Value) -> String {
         String::from_utf8(to_vec(&value).unwrap()).unwrap()
     }
 
@@ -156,7 +156,7 @@ mod tests {
             ["", "plain", "a<b>&c", "\u{2028}", "\u{20ac}uro", "\"quoted\" \\", "tab\t\n\r\u{8}\u{c}\u{1}\u{7f}"];
         let scalars = [json!(null), json!(true), json!(false), json!(0), json!(-7), json!(u64::MAX), json!(i64::MIN)];
         let floats = [json!(1.0), json!(-0.5), json!(1e300)];
-        let mut object = serde_json::Map::new();
+        let mut object = apimachinery::value::Map::new();
         for (number, text) in texts.iter().enumerate() {
             object.insert((*text).to_owned(), json!([text, number, {}, [], {*text: [scalars, floats]}]));
         }

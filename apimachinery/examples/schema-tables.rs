@@ -12,7 +12,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 const PREFIX: &str = "#/components/schemas/";
 
@@ -26,9 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, schema) in found.into_iter().flatten() {
             for kind in schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten() {
                 let part = |key: &str| kind[key].as_str().unwrap_or_default().to_owned();
-                kinds.entry(name.clone()).or_default().insert([part("group"), part("version"), part("kind")]);
+                kinds.entry(name.clone().into()).or_default().insert([part("group"), part("version"), part("kind")]);
             }
-            schemas.insert(name.clone(), schema.clone());
+            schemas.insert(name.clone().into(), schema.clone());
         }
     }
     let objects: Vec<&String> =

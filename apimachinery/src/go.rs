@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use crate::value::Value;
 
 /// `fmt`'s `%v` of a decoded JSON value: `map[a:1 b:[x <nil>]]`.
 pub(crate) fn plain(value: &Value) -> String {

@@ -11,7 +11,7 @@ mod apply;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
+use crate::value::{List, Map, Value};
 
 use crate::go_json;
 
@@ -21,7 +21,7 @@ pub const COPY_LIMIT: usize = 3 * 1024 * 1024;
 /// A decoded patch: a list of operations, not yet looked at more closely than that each is an object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Patch {
-    operations: Vec<Map<String, Value>>,
+    operations: Vec<Map>,
 }
 
 /// Why a patch document does not decode or does not apply. `Display` is the apiserver's own text.
@@ -60,7 +60,7 @@ impl Patch {
     /// [`Error::Decode`] if it is not an array of objects.
     pub fn from_value(value: Value) -> Result<Self, Error> {
         let items = match value {
-            Value::Null => Vec::new(),
+            Value::Null => List::new(),
             Value::Array(items) => items,
             other => return Err(mismatch(&other, "jsonpatch.Patch")),
         };

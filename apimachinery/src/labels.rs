@@ -9,7 +9,7 @@ mod tests;
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use crate::value::{Map, Value};
 
 pub use name::{check_key, check_value};
 
@@ -71,7 +71,7 @@ impl Selector {
                             "matchLabels[{key}]: a label's value must be a string, not {value}"
                         )));
                     };
-                    requirements.push(Requirement::new(key, "Equals", vec![value.clone()])?);
+                    requirements.push(Requirement::new(key, "Equals", vec![value.to_string()])?);
                 }
             }
             Some(other) => return Err(Error(format!("matchLabels must be an object, not {other}"))),
@@ -116,7 +116,7 @@ impl Selector {
     }
 
     /// Whether an object with these `metadata.labels` matches. A label whose value is not a string counts as absent.
-    pub fn matches(&self, labels: &Map<String, Value>) -> bool {
+    pub fn matches(&self, labels: &Map) -> bool {
         self.matches_fn(|key| labels.get(key).and_then(Value::as_str))
     }
 

@@ -1,6 +1,6 @@
 //! Kubernetes objects as JSON values: YAML, schema tables, selectors, JSON Patch, strategic merge, Status.
 //!
-//! Everything here works on [`serde_json::Value`], never on typed structs, so that fields which this code has never
+//! Everything here works on [`crate::value::Value`], never on typed structs, so that fields which this code has never
 //! heard of pass through untouched.
 //!
 //! ```text
@@ -20,4 +20,5 @@ pub mod quantity;
 pub mod schema;
 pub mod skim;
 pub mod status;
+pub mod value;
 pub mod yaml;

@@ -16,7 +16,7 @@ mod map;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
+use crate::value::{Map, Value};
 
 pub use error::Error;
 

@@ -10,7 +10,7 @@ mod tests;
 use std::fmt;
 use std::ops::Deref;
 
-use serde_json::Value;
+use crate::value::Value;
 
 /// The type of an object or of a part of one.
 #[derive(Debug)]

@@ -338,8 +338,8 @@ fn hex(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use crate::value::{Value, json};
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     use super::*;
 

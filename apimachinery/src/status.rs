@@ -221,14 +221,14 @@ impl std::error::Error for Status {}
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::value::json;
 
     use super::*;
 
     /// Bodies of the vectors `api-basics/get-missing-deployment`, `failure/*` and `pod-validation/*`.
     #[test]
     fn bodies_are_the_recorded_ones() {
-        let body = |s: Status| serde_json::to_value(s).unwrap();
+        let body = |s: Status| crate::value::to_value(s).unwrap();
         assert_eq!(
             body(Status::not_found(Subject::new("apps", "deployments", "nope"))),
             json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "deployments.apps \"nope\" not found",

@@ -17,7 +17,7 @@ mod scalar;
 mod tests;
 mod write;
 
-use serde_json::Value;
+use crate::value::Value;
 
 pub use load::Documents;
 pub use write::to_string;

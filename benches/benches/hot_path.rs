@@ -11,6 +11,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use admission::review::AdmissionReview;
+use apimachinery::value::Value;
 use apimachinery::{json_patch, merge, schema, yaml};
 use benches::{cases, injector, large, review};
 use bytes::Bytes;
@@ -21,7 +22,6 @@ use injector::boxed::ALL;
 use injector::serve::{self, Options, Source, Tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use serde_json::Value;
 
 const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 

@@ -1,9 +1,9 @@
 //! Benches of the patch hot path: criterion for time (`benches/hot_path.rs`), callgrind for instructions
 //! (`bin/instructions.rs`). See `README.md`.
 
+use apimachinery::value::{Value, json};
 use injector::boxed::Boxed;
 use injector::{Injector, config};
-use serde_json::{Value, json};
 
 // The same pods as in the tests of cost, so that bytes and instructions speak of the same things.
 #[path = "../../snapshots/src/large.rs"]

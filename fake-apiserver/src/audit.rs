@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
+use apimachinery::value::Value;
 use bytes::Bytes;
-use serde_json::Value;
 
 pub use policy::{Level, Policy, PolicyError};
 pub(crate) use record::{Record, Request};

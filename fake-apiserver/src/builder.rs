@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use apimachinery::clock::Clock;
+use apimachinery::value::{Value, json};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::Error;
@@ -131,8 +131,8 @@ impl Builder {
     /// A namespace with labels, there from the start.
     #[must_use]
     pub fn namespace<'a>(self, name: &str, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Builder {
-        let labels: serde_json::Map<String, Value> =
-            labels.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let labels: apimachinery::value::Map =
+            labels.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
         self.object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
     }
 

@@ -5,9 +5,9 @@ mod health;
 mod openapi;
 mod paths;
 
+use apimachinery::value::{Map, Value, json};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Response};
-use serde_json::{Map, Value, json};
 
 use crate::core::Core;
 use crate::kinds::{GroupVersion, Kinds, Resource};
@@ -149,15 +149,15 @@ fn resources(served: &GroupVersion) -> Value {
         all.push(resource_of(resource));
         for subresource in &resource.subresources {
             let mut entry = Map::new();
-            entry.insert("name".into(), format!("{}/{}", resource.plural, subresource.name).into());
-            entry.insert("singularName".into(), "".into());
-            entry.insert("namespaced".into(), resource.namespaced.into());
+            entry.insert("name", format!("{}/{}", resource.plural, subresource.name).into());
+            entry.insert("singularName", "".into());
+            entry.insert("namespaced", resource.namespaced.into());
             if subresource.foreign {
-                entry.insert("group".into(), (*subresource.gvk.group).into());
-                entry.insert("version".into(), (*subresource.gvk.version).into());
+                entry.insert("group", (*subresource.gvk.group).into());
+                entry.insert("version", (*subresource.gvk.version).into());
             }
-            entry.insert("kind".into(), (*subresource.gvk.kind).into());
-            entry.insert("verbs".into(), verbs(&subresource.verbs).into());
+            entry.insert("kind", (*subresource.gvk.kind).into());
+            entry.insert("verbs", verbs(&subresource.verbs).into());
             all.push(Value::Object(entry));
         }
     }

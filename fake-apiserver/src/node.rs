@@ -18,7 +18,7 @@ pub(crate) mod program;
 pub(crate) mod shell;
 mod workload;
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use crate::objects::get::at;
 
@@ -32,7 +32,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// The list at a JSON pointer, empty if there is none.
 fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    at(value, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, pointer).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 /// The containers of a pod by field of its spec.

@@ -1,6 +1,6 @@
 //! The Statuses that the registry itself answers with; texts and details as recorded.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use crate::admission::Rejection;
 
@@ -35,7 +35,7 @@ impl Cause {
     /// The same for a list, which is shown whole (`sideeffects/dryrun-bad-value`).
     pub(crate) fn unsupported_list(field: &str, values: &[&str], supported: &[&str]) -> Cause {
         let mut cause = Cause::unsupported(field, "", supported);
-        cause.message = cause.message.replacen("\"\"", &serde_json::json!(values).to_string(), 1);
+        cause.message = cause.message.replacen("\"\"", &apimachinery::value::json!(values).to_string(), 1);
         cause
     }
 

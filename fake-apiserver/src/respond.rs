@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 
+use apimachinery::value::{Value, json};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use serde_json::{Value, json};
 
 use crate::admission::Rejection;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use apimachinery::clock::Timestamp;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::admission::Rejection;
 use crate::kinds::Resource;
@@ -29,7 +29,7 @@ static DEFAULT_COLUMNS: LazyLock<Arc<Value>> = LazyLock::new(|| {
     let mut age = pick("Age").unwrap_or_default();
     age["name"] = "Created At".into();
     age["type"] = "date".into();
-    Arc::new(Value::Array(vec![pick("Name").unwrap_or_default(), age]))
+    Arc::new(Value::from(vec![pick("Name").unwrap_or_default(), age]))
 });
 
 /// Checks the query's `includeObject` (`api-basics/table-include-bogus`).

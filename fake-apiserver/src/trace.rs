@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::admission::Trace;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use admission::review::Form;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 /// The version whose behaviour is recorded.
 const LATEST: u32 = 36;
@@ -146,7 +146,7 @@ fn null_timestamps(object: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::KubernetesVersion;
 

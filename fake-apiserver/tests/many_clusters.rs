@@ -5,9 +5,9 @@
 
 mod support;
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::FakeApiserver;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 use support::{Webhook, ca_bundle, patch};
 
 const CLUSTERS: usize = 1_000;

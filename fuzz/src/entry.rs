@@ -4,10 +4,10 @@
 
 use std::sync::OnceLock;
 
+use apimachinery::value::{Value, json};
 use apimachinery::yaml;
 use injector::config::{Environment, Settings};
 use injector::{Injected, Injector, boxed, lint, patch};
-use serde_json::{Value, json};
 
 /// The paths that reviews come to: with and without parameters, with nonsense.
 const PATHS: [&str; 3] = ["/inject", "/inject/cluster/c1/net/n1/own~name/x?timeout=10s", "/inject//net/--slash--/odd"];
@@ -101,11 +101,11 @@ fn applies(pod: &Value, injected: &Injected) {
     assert!(injected.decision.inject || injected.patch.is_empty(), "a patch for a pod that is left alone");
     let text = patch::to_bytes(&injected.patch);
     let strict: json_patch::Patch = serde_json::from_slice(&text).expect("the patch is not a JSON patch");
-    let mut after = pod.clone();
+    let mut after = pod.clone().into();
     json_patch::patch(&mut after, &strict).expect("the patch does not apply");
     let lenient = apimachinery::json_patch::Patch::parse(&text).expect("an apiserver does not read the patch");
     let served = lenient.apply(pod.clone()).expect("an apiserver does not apply the patch");
-    assert_eq!(after, served, "an apiserver makes something else of the patch");
+    assert_eq!(Value::from(after), served, "an apiserver makes something else of the patch");
 }
 
 /// The injectors in the box: 1.0, modern.

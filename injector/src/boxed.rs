@@ -47,7 +47,7 @@ impl Boxed {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use apimachinery::value::{Value, json};
 
     use super::*;
     use crate::Injector;
@@ -61,10 +61,11 @@ mod tests {
             "spec": {"containers": [{"name": "app", "image": "app:1", "ports": [{"containerPort": 8080}], "resources": {}}]},
         });
         let injected = injector.inject_object(&pod, "shop", "/inject").unwrap();
-        let patch: json_patch::Patch = serde_json::from_value(serde_json::to_value(injected.patch).unwrap()).unwrap();
-        let mut after = pod;
+        let patch: json_patch::Patch =
+            apimachinery::value::from_value(apimachinery::value::to_value(injected.patch).unwrap()).unwrap();
+        let mut after = pod.into();
         json_patch::patch(&mut after, &patch).unwrap();
-        Some(after)
+        Some(after.into())
     }
 
     fn names(list: &Value) -> Vec<&str> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::{Map, Value};
 use apimachinery::yaml;
-use serde_json::{Map, Value};
 
 use crate::template;
 
@@ -134,7 +134,7 @@ impl Error {
 pub(crate) struct Parts {
     pub(crate) era: Era,
     /// The `config` document's keys.
-    pub(crate) config: Map<String, Value>,
+    pub(crate) config: Map,
     /// The values; an empty object if there are none.
     pub(crate) values: Value,
     /// The user's mesh configuration alone; an empty object if there is none.
@@ -169,7 +169,7 @@ impl Parts {
 }
 
 /// One YAML mapping.
-fn document(part: &'static str, text: &str) -> Result<Map<String, Value>, Error> {
+fn document(part: &'static str, text: &str) -> Result<Map, Error> {
     match yaml::parse(text).map_err(|source| Error::Yaml { part, source })? {
         Value::Object(map) => Ok(map),
         Value::Null => Err(Error::content(part, "it is empty")),
@@ -187,7 +187,7 @@ fn object(part: &'static str, text: Option<&str>) -> Result<Value, Error> {
     }
 }
 
-fn era(config: &Map<String, Value>) -> Result<Era, Error> {
+fn era(config: &Map) -> Result<Era, Error> {
     if config.get("templates").is_some_and(|t| !t.is_null()) {
         return Ok(Era::Modern);
     }

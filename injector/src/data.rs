@@ -7,7 +7,7 @@ pub(crate) mod owner;
 use std::borrow::Cow;
 
 use apimachinery::schema;
-use serde_json::{Map, Value as Json};
+use apimachinery::value::{Map, Value as Json};
 
 use crate::mesh;
 use crate::mesh::resources::ProxyConfigs;
@@ -93,7 +93,7 @@ pub(crate) fn proxy_config<'m>(
     mesh: &'m Json,
     resources: &ProxyConfigs,
     namespace: &str,
-    labels: &Map<String, Json>,
+    labels: &Map,
     annotation: Option<&str>,
 ) -> Result<Cow<'m, Json>, String> {
     let base = mesh.get("defaultConfig").unwrap_or(&Json::Null);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use apimachinery::schema;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::decide::Decision;
 use crate::golang::decode;

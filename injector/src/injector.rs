@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::cache::Cache;
 use crate::config::{self, Era, Parts, Settings};

@@ -2,7 +2,7 @@
 
 mod typed;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use crate::engine::{Error, Owner};
 use crate::injector::Injector;

@@ -23,7 +23,7 @@ mod tests;
 
 use apimachinery::json_patch::Patch;
 use apimachinery::labels::Selector;
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::config::{self, Era, Parts};
@@ -59,7 +59,7 @@ pub(crate) struct Legacy {
     never: Vec<Selector>,
     always: Vec<Selector>,
     /// Annotations for every injected pod.
-    annotations: Map<String, Value>,
+    annotations: Map,
     template: Template,
     delimiters: (&'static str, &'static str),
     /// SHA-256 of the template's text: the status annotation's `version`.
@@ -161,7 +161,7 @@ impl Engine for Legacy {
             map.insert("metadata".to_owned(), Value::Object(Map::new()));
         }
         let plan = self.plan(&pod, &Workload::of_file(owner), Purpose::File)?;
-        let operations = serde_json::to_value(&plan.operations).unwrap_or_default();
+        let operations = apimachinery::value::to_value(&plan.operations).unwrap_or_default();
         let pod = Patch::from_value(operations)
             .and_then(|patch| patch.apply(pod))
             .map_err(|e| Error::Object(e.to_string()))?;
@@ -202,7 +202,7 @@ fn generation(parts: &Parts, template: &str) -> Generation {
 }
 
 /// A map of strings under a key; absent is empty.
-fn strings(config: &Map<String, Value>, key: &str) -> Result<Map<String, Value>, config::Error> {
+fn strings(config: &Map, key: &str) -> Result<Map, config::Error> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(map.clone()),
@@ -212,8 +212,8 @@ fn strings(config: &Map<String, Value>, key: &str) -> Result<Map<String, Value>,
 
 /// The selectors under a key. An invalid one is left out, as Istio does at each request, and so is an empty one, which
 /// never matches here.
-fn selectors(config: &Map<String, Value>, key: &str) -> Vec<Selector> {
-    let list = config.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+fn selectors(config: &Map, key: &str) -> Vec<Selector> {
+    let list = config.get(key).and_then(Value::as_array).map_or(&[][..], List::as_slice);
     list.iter().filter_map(|s| Selector::from_label_selector(s).ok()).filter(|s| !s.is_empty()).collect()
 }
 
@@ -222,11 +222,11 @@ fn name(item: &Value) -> &str {
     item["name"].as_str().unwrap_or_default()
 }
 
-fn annotations_of(pod: &Value) -> Option<&Map<String, Value>> {
+fn annotations_of(pod: &Value) -> Option<&Map> {
     pod["metadata"]["annotations"].as_object()
 }
 
 /// A list of the pod's spec; absent and null are empty.
 fn list<'a>(pod: &'a Value, key: &str) -> &'a [Value] {
-    pod["spec"][key].as_array().map_or(&[], Vec::as_slice)
+    pod["spec"][key].as_array().map_or(&[], List::as_slice)
 }

@@ -5,8 +5,8 @@ pub(crate) mod samples;
 use std::collections::BTreeMap;
 
 use apimachinery::labels::Selector;
+use apimachinery::value::{List, Map, Text, Value};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::config::{Era, Parts, Settings};
 use crate::injector::{Examined, Injector};
@@ -138,7 +138,7 @@ fn config_keys(parts: &Parts, findings: &mut Findings) {
     }
 }
 
-fn policy(config: &Map<String, Value>, findings: &mut Findings) {
+fn policy(config: &Map, findings: &mut Findings) {
     match config.get("policy").and_then(Value::as_str) {
         Some("enabled") => {}
         Some("disabled") => {
@@ -151,7 +151,7 @@ fn policy(config: &Map<String, Value>, findings: &mut Findings) {
     }
 }
 
-fn selectors(config: &Map<String, Value>, findings: &mut Findings) {
+fn selectors(config: &Map, findings: &mut Findings) {
     for key in ["neverInjectSelector", "alwaysInjectSelector"] {
         match config.get(key) {
             None | Some(Value::Null) => {}
@@ -171,8 +171,8 @@ fn selectors(config: &Map<String, Value>, findings: &mut Findings) {
     }
 }
 
-fn template_names(config: &Map<String, Value>, findings: &mut Findings) {
-    let templates: Vec<&String> =
+fn template_names(config: &Map, findings: &mut Findings) {
+    let templates: Vec<&Text> =
         config.get("templates").and_then(Value::as_object).into_iter().flat_map(Map::keys).collect();
     let exists = |name: &str| templates.iter().any(|t| *t == name);
     let aliases = config.get("aliases").and_then(Value::as_object);
@@ -247,7 +247,7 @@ fn sample(
             }
         }
         Ok(injected) => {
-            let applied = serde_json::to_value(&injected.patch)
+            let applied = apimachinery::value::to_value(&injected.patch)
                 .map_err(|e| e.to_string())
                 .and_then(|p| apimachinery::json_patch::Patch::from_value(p).map_err(|e| e.to_string()))
                 .and_then(|p| p.apply(pod.clone()).map_err(|e| e.to_string()));
@@ -266,7 +266,7 @@ fn sample(
 /// What an apiserver would refuse, or a kubelet could not run.
 fn pod_problems(pod: &Value) -> Vec<String> {
     let mut problems = Vec::new();
-    let items = |list: &str| pod["spec"][list].as_array().map_or(&[][..], Vec::as_slice);
+    let items = |list: &str| pod["spec"][list].as_array().map_or(&[][..], List::as_slice);
     let containers = || items("initContainers").iter().chain(items("containers"));
     let name = |item: &Value| item["name"].as_str().unwrap_or_default().to_owned();
     let volumes: Vec<String> = items("volumes").iter().map(name).collect();

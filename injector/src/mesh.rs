@@ -6,7 +6,7 @@ pub(crate) mod validate;
 
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use shape::{Kind, Message};
 
@@ -83,7 +83,7 @@ pub(crate) fn lay_over(base: &mut Value, over: Value) {
 /// A ProxyConfig without the fields that equal the built-in defaults.
 pub(crate) fn without_defaults(config: &Value) -> Value {
     let fields = config.as_object().into_iter().flatten();
-    let kept: Map<String, Value> = fields
+    let kept: Map = fields
         .filter(|(key, value)| {
             let zero = match value {
                 Value::Null => true,

@@ -6,7 +6,7 @@ mod path;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use crate::config::{self, Environment, Parts};
 use crate::data::cluster::Cluster;
@@ -26,7 +26,7 @@ pub(crate) struct Modern {
     templates: BTreeMap<String, Template>,
     default_templates: Vec<String>,
     aliases: BTreeMap<String, Vec<String>>,
-    injected_annotations: Map<String, Value>,
+    injected_annotations: Map,
     rules: Rules,
     file_rules: Rules,
     values: Value,
@@ -53,7 +53,7 @@ impl Modern {
                         Value::Null => "",
                         _ => return Err(config::Error::content(PART, format!("templates.{name} is not a text"))),
                     };
-                    templates.insert(name.clone(), Template::parse(name, text, ("{{", "}}"))?);
+                    templates.insert(name.to_string(), Template::parse(name, text, ("{{", "}}"))?);
                 }
             }
             Some(_) => return Err(config::Error::content(PART, "`templates` is not a mapping of names to texts")),
@@ -64,7 +64,7 @@ impl Modern {
         }
         let mut aliases = BTreeMap::new();
         for (name, list) in config.get("aliases").and_then(Value::as_object).into_iter().flatten() {
-            aliases.insert(name.clone(), names(Some(list), "aliases")?);
+            aliases.insert(name.to_string(), names(Some(list), "aliases")?);
         }
         let injected_annotations = match config.get("injectedAnnotations") {
             Some(Value::Object(map)) if map.values().all(Value::is_string) => map.clone(),
@@ -98,7 +98,7 @@ impl Modern {
     }
 
     /// The templates that a pod asks for, aliases expanded once.
-    fn templates_of(&self, annotations: &Map<String, Value>) -> Result<Vec<&Template>, Error> {
+    fn templates_of(&self, annotations: &Map) -> Result<Vec<&Template>, Error> {
         let asked: Vec<&str> = match pod::text(annotations, "inject.istio.io/templates") {
             Some(text) => text.split(',').map(str::trim).collect(),
             None => self.default_templates.iter().map(String::as_str).collect(),

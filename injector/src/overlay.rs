@@ -1,8 +1,8 @@
 //! A template's output as a strategic merge patch onto the pod.
 
 use apimachinery::schema::{self, Kind, Type};
+use apimachinery::value::{Map, Value};
 use apimachinery::{merge, yaml};
-use serde_json::{Map, Value};
 
 use crate::engine::Error;
 use crate::golang::{self, decode};
@@ -48,7 +48,7 @@ fn broken_yaml(text: &str, error: &yaml::Error) -> String {
 }
 
 /// Checks an object in place and drops what its type does not have; `at` is its path, for error texts.
-fn clean_object(object: &mut Map<String, Value>, ty: &Type, at: &mut Vec<String>) -> Result<(), String> {
+fn clean_object(object: &mut Map, ty: &Type, at: &mut Vec<String>) -> Result<(), String> {
     let mut failed = None;
     object.retain(|key, value| {
         if failed.is_some() {
@@ -127,14 +127,14 @@ pub(crate) fn outline(layer: &Value, text: &str) -> Value {
         let Some(list) = layer.get("spec").and_then(|s| s.get(key)) else { continue };
         let names = list.as_array().map(|items| {
             let name = |item: &Value| match item.get("name") {
-                Some(name) => serde_json::json!({ "name": name }),
+                Some(name) => apimachinery::value::json!({ "name": name }),
                 None => Value::Object(Map::new()),
             };
             items.iter().map(name).collect()
         });
         spec.insert(key.to_owned(), names.unwrap_or(Value::Null));
     }
-    serde_json::json!({ "spec": spec })
+    apimachinery::value::json!({ "spec": spec })
 }
 
 /// A value of bearable length for an error text; it came from the template, not from the pod's environment alone.

@@ -2,8 +2,8 @@
 
 pub(crate) mod diff;
 
+use apimachinery::value::Value;
 use serde::Serialize;
-use serde_json::Value;
 
 /// One operation.
 #[derive(Debug, Clone, PartialEq, Serialize)]

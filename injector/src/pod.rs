@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Value};
 
 /// The proxy's container.
 pub(crate) const PROXY: &str = "istio-proxy";
@@ -13,15 +13,15 @@ pub(crate) const VALIDATION: &str = "istio-validation";
 /// The container that enables core dumps.
 pub(crate) const CORE_DUMP: &str = "enable-core-dump";
 
-static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+static EMPTY: LazyLock<Map> = LazyLock::new(Map::new);
 
 /// `metadata.labels`, `metadata.annotations` and the like; empty if absent.
-pub(crate) fn strings<'a>(pod: &'a Value, key: &str) -> &'a Map<String, Value> {
+pub(crate) fn strings<'a>(pod: &'a Value, key: &str) -> &'a Map {
     pod.get("metadata").and_then(|m| m.get(key)).and_then(Value::as_object).unwrap_or(&EMPTY)
 }
 
 /// A text in a map of strings.
-pub(crate) fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(map: &'a Map, key: &str) -> Option<&'a str> {
     map.get(key).and_then(Value::as_str)
 }
 
@@ -32,16 +32,16 @@ pub(crate) fn name(item: &Value) -> &str {
 
 /// `spec.<key>` as a slice; empty if absent.
 pub(crate) fn list<'a>(pod: &'a Value, key: &str) -> &'a [Value] {
-    pod.get("spec").and_then(|s| s.get(key)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    pod.get("spec").and_then(|s| s.get(key)).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 /// `spec.<key>` as a list that can be changed; `None` if it is absent.
-pub(crate) fn list_mut<'a>(pod: &'a mut Value, key: &str) -> Option<&'a mut Vec<Value>> {
+pub(crate) fn list_mut<'a>(pod: &'a mut Value, key: &str) -> Option<&'a mut List> {
     pod.get_mut("spec")?.get_mut(key)?.as_array_mut()
 }
 
 /// A member that is made an object if it is absent or null.
-pub(crate) fn object_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
+pub(crate) fn object_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Map> {
     let slot = value.as_object_mut()?.entry(key).or_insert_with(|| Value::Object(Map::new()));
     if slot.is_null() {
         *slot = Value::Object(Map::new());
@@ -50,7 +50,7 @@ pub(crate) fn object_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut 
 }
 
 /// `metadata.annotations` or `metadata.labels`, made if absent.
-pub(crate) fn strings_mut<'a>(pod: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
+pub(crate) fn strings_mut<'a>(pod: &'a mut Value, key: &str) -> Option<&'a mut Map> {
     object_mut(pod, "metadata")?;
     object_mut(pod.get_mut("metadata")?, key)
 }
@@ -62,10 +62,10 @@ pub(crate) fn proxy_mut(pod: &mut Value) -> Option<&mut Value> {
 }
 
 /// A container's `env`, made if absent.
-pub(crate) fn env_mut(container: &mut Value) -> Option<&mut Vec<Value>> {
-    let slot = container.as_object_mut()?.entry("env").or_insert_with(|| Value::Array(Vec::new()));
+pub(crate) fn env_mut(container: &mut Value) -> Option<&mut List> {
+    let slot = container.as_object_mut()?.entry("env").or_insert_with(|| Value::Array(List::new()));
     if slot.is_null() {
-        *slot = Value::Array(Vec::new());
+        *slot = Value::Array(List::new());
     }
     slot.as_array_mut()
 }
@@ -73,7 +73,7 @@ pub(crate) fn env_mut(container: &mut Value) -> Option<&mut Vec<Value>> {
 /// Sets an environment variable: in place if it is there, else at the end.
 pub(crate) fn set_env(container: &mut Value, variable: &str, value: String) {
     let Some(env) = env_mut(container) else { return };
-    let entry = serde_json::json!({ "name": variable, "value": value });
+    let entry = apimachinery::value::json!({ "name": variable, "value": value });
     match env.iter_mut().find(|e| name(e) == variable) {
         Some(found) => *found = entry,
         None => env.push(entry),

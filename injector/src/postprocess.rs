@@ -4,7 +4,7 @@ pub(crate) mod metrics;
 pub(crate) mod order;
 pub(crate) mod probes;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use crate::engine::Error;
 use crate::pod;
@@ -26,7 +26,7 @@ pub(crate) struct Settings<'a> {
     /// The revision for the status annotation.
     pub(crate) revision: &'a str,
     /// Annotations that the configuration puts on every pod.
-    pub(crate) injected_annotations: &'a Map<String, Value>,
+    pub(crate) injected_annotations: &'a Map,
     /// Whether the pod had been injected before.
     pub(crate) again: bool,
 }
@@ -62,7 +62,7 @@ fn environment(target: &mut Value, variables: &[(String, String)]) {
     }
     let Some(env) = pod::proxy_mut(target).and_then(pod::env_mut) else { return };
     env.retain(|e| !variables.iter().any(|(k, _)| k == pod::name(e)));
-    env.extend(variables.iter().map(|(k, v)| serde_json::json!({ "name": k, "value": v })));
+    env.extend(variables.iter().map(|(k, v)| apimachinery::value::json!({ "name": k, "value": v })));
 }
 
 fn hold_application(settings: &Settings<'_>) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use admission::review::{AdmissionReview, Response, Version};
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::engine::Injected;
 use crate::injector::Injector;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use apimachinery::schema;
+use apimachinery::value::{List, Value};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::golang;
 use crate::pod;
@@ -28,7 +28,7 @@ impl Status {
         let value: Value = serde_json::from_str(pod::text(pod::strings(pod, "annotations"), STATUS)?).ok()?;
         match value {
             Value::Null => Some(Self::default()),
-            Value::Object(_) => serde_json::from_value(value).ok(),
+            Value::Object(_) => apimachinery::value::from_value(value).ok(),
             _ => None,
         }
     }
@@ -71,7 +71,7 @@ impl Overrides {
             _ => None,
         };
         golang::decode::strict(&value, "inject.podOverrides", kind)?;
-        serde_json::from_value(value).map_err(|e| e.to_string())
+        apimachinery::value::from_value(value).map_err(|e| e.to_string())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -147,9 +147,9 @@ pub(crate) fn before_injection<'a>(
                 continue;
             }
             if let Some(spec) = pod::object_mut(&mut view, "spec") {
-                let slot = spec.entry(home(key, user)).or_insert_with(|| Value::Array(Vec::new()));
+                let slot = spec.entry(home(key, user)).or_insert_with(|| Value::Array(List::new()));
                 if slot.is_null() {
-                    *slot = Value::Array(Vec::new());
+                    *slot = Value::Array(List::new());
                 }
                 if let Some(list) = slot.as_array_mut() {
                     list.push(user.clone());

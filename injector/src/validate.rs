@@ -1,6 +1,6 @@
 //! The annotations that Istio validates before it injects; all that are wrong are named at once, in its words.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use crate::data::{PROXY_CONFIG, annotated_config};
 use crate::golang;
@@ -32,7 +32,7 @@ const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// Checks a pod's annotations; the error names every invalid one with its value.
-pub(crate) fn annotations(annotations: &Map<String, Value>) -> Result<(), String> {
+pub(crate) fn annotations(annotations: &Map) -> Result<(), String> {
     if annotations.is_empty() {
         return Ok(());
     }
@@ -156,7 +156,7 @@ fn config(value: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use apimachinery::schema;
-use serde_json::{Map, Value as Json};
+use apimachinery::value::{List, Map, Value as Json};
 
 use crate::mesh::shape::{Kind as ProtoKind, Message};
 
@@ -40,7 +40,7 @@ pub enum Value<'a> {
     /// A typed list of a struct's field.
     Typed(&'a [Json], Element),
     /// A string map (`map[string]string`): labels, annotations, proxy metadata.
-    Strings(Option<&'a Map<String, Json>>),
+    Strings(Option<&'a Map>),
     /// A typed struct; `None` is a nil pointer to one.
     Struct(Option<&'a Json>, Shape),
     /// A struct made for the template: every field it has.
@@ -116,7 +116,7 @@ impl<'a> Value<'a> {
             Json::Number(n) => Self::Float(n.as_f64().unwrap_or(0.0)),
             Json::String(s) => Self::owned(s),
             Json::Array(items) => Self::list(items.into_iter().map(Self::from_json).collect()),
-            Json::Object(map) => Self::map(map.into_iter().map(|(k, v)| (k, Self::from_json(v))).collect()),
+            Json::Object(map) => Self::map(map.into_iter().map(|(k, v)| (k.into(), Self::from_json(v))).collect()),
         }
     }
 
@@ -229,8 +229,8 @@ impl<'a> Value<'a> {
     pub fn entries(&self) -> Option<BTreeMap<String, Self>> {
         match self {
             Self::Strings(None) => Some(BTreeMap::new()),
-            Self::Free(Json::Object(map)) => Some(map.iter().map(|(k, v)| (k.clone(), Self::free(v))).collect()),
-            Self::Strings(Some(map)) => Some(map.iter().map(|(k, v)| (k.clone(), Self::free(v))).collect()),
+            Self::Free(Json::Object(map)) => Some(map.iter().map(|(k, v)| (k.to_string(), Self::free(v))).collect()),
+            Self::Strings(Some(map)) => Some(map.iter().map(|(k, v)| (k.to_string(), Self::free(v))).collect()),
             Self::Map(map) => Some(map.borrow().clone()),
             _ => None,
         }
@@ -264,8 +264,8 @@ impl<'a> Value<'a> {
             Self::Bool(b) => Json::Bool(*b),
             Self::Int(i) => Json::from(*i),
             Self::Float(f) => number(*f),
-            Self::String(s) | Self::Enum(s) => Json::String(s.to_string()),
-            Self::Duration(Some(s)) => Json::String((*s).to_owned()),
+            Self::String(s) | Self::Enum(s) => Json::String(s.to_string().into()),
+            Self::Duration(Some(s)) => Json::String((*s).to_owned().into()),
             Self::Wrapper(Some(json)) | Self::Free(json) => (*json).clone(),
             Self::Strings(Some(map)) => Json::Object((*map).clone()),
             Self::Typed(items, element) => items.iter().map(|i| element.view(i).to_json()).collect(),
@@ -347,9 +347,9 @@ fn proto_view(value: Option<&Json>, kind: ProtoKind) -> Value<'_> {
         ProtoKind::Message(message) => Value::Struct(value, Shape::Message(message)),
         ProtoKind::Open => Value::Struct(value, Shape::Open),
         ProtoKind::Strings => Value::Strings(value.and_then(Json::as_object)),
-        ProtoKind::List => Value::Typed(value.and_then(Json::as_array).map_or(&[], Vec::as_slice), Element::Plain),
+        ProtoKind::List => Value::Typed(value.and_then(Json::as_array).map_or(&[], List::as_slice), Element::Plain),
         ProtoKind::Messages => {
-            Value::Typed(value.and_then(Json::as_array).map_or(&[], Vec::as_slice), Element::Struct(Shape::Open))
+            Value::Typed(value.and_then(Json::as_array).map_or(&[], List::as_slice), Element::Struct(Shape::Open))
         }
     }
 }
@@ -429,7 +429,7 @@ fn kubernetes_field<'a>(json: Option<&'a Json>, ty: &'static schema::Type, name:
         }
         (schema::Kind::Object(inner), value) => Value::Struct(value, Shape::Kubernetes(inner.get())),
         (schema::Kind::List(item), value) => {
-            let items = value.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+            let items = value.and_then(Json::as_array).map_or(&[][..], List::as_slice);
             match &**item {
                 schema::Kind::Object(inner) => Value::Typed(items, Element::Struct(Shape::Kubernetes(inner.get()))),
                 _ => Value::Typed(items, Element::Plain),

@@ -1,8 +1,8 @@
 //! Webhook configurations, as far as they decide whether an apiserver asks an injector about a pod.
 
 use apimachinery::labels::Selector;
+use apimachinery::value::{Map, Value};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::decide::RuleLine;
 
@@ -66,10 +66,10 @@ impl Webhook {
 
     /// Whether the apiserver calls it for a pod that is created in a namespace with these labels, and why; `decided` if so.
     #[must_use]
-    pub fn judge(&self, namespace: &Map<String, Value>, pod: &Value) -> RuleLine {
+    pub fn judge(&self, namespace: &Map, pod: &Value) -> RuleLine {
         let empty = Map::new();
         let labels = pod["metadata"]["labels"].as_object().unwrap_or(&empty);
-        let mismatch = |what: &str, selector: &Result<Selector, String>, labels: &Map<String, Value>| match selector {
+        let mismatch = |what: &str, selector: &Result<Selector, String>, labels: &Map| match selector {
             Ok(selector) if selector.matches(labels) => None,
             Ok(selector) => {
                 let why = selector.first_mismatch(|key| labels.get(key).and_then(Value::as_str)).unwrap_or_default();

@@ -30,8 +30,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use apimachinery::value::json;
 use clap::{Parser, Subcommand};
-use serde_json::json;
 
 use crate::boxed;
 use crate::run::Outcome;

@@ -10,9 +10,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use admission::review::UserInfo;
+use apimachinery::value::Value;
 use fake_apiserver::admission::Trace;
 use http::Method;
-use serde_json::Value;
 
 pub use fake::{Fake, Hosts, Setup};
 pub use kinds::{Kinds, Resource, Unknown};
@@ -98,7 +98,7 @@ impl Answer {
     #[must_use]
     pub fn message(&self) -> String {
         match &self.body["message"] {
-            Value::String(message) => message.clone(),
+            Value::String(message) => message.clone().into(),
             _ => self.body.as_str().unwrap_or_default().trim().to_owned(),
         }
     }

@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 pub use manifests::manifests;
 
 use admission::capture::{Error as LineError, Reader, Record};
+use apimachinery::value::{List, Value, json};
 use apimachinery::yaml;
-use serde_json::{Value, json};
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,7 +53,7 @@ pub struct Imported {
     /// How many could not be read.
     pub unreadable: u64,
     /// Manifests (Pods, Deployments, …) that were found: [`manifests`] makes reviews of them.
-    pub manifests: Vec<Value>,
+    pub manifests: List,
 }
 
 impl Imported {
@@ -203,7 +203,7 @@ fn detect(line: &[u8]) -> Format {
 }
 
 /// The reviews of one object.
-fn reviews(value: Value, manifests: &mut Vec<Value>) -> Result<Vec<Record>, &'static str> {
+fn reviews(value: Value, manifests: &mut List) -> Result<Vec<Record>, &'static str> {
     let record = |body: Value, response: Option<Value>| Record {
         method: "POST".to_owned(),
         body: body.to_string(),

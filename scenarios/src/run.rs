@@ -16,7 +16,7 @@ mod world;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::scenario::{Backend, Scenario};
 

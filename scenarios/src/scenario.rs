@@ -17,7 +17,7 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 pub use expect::{Call, Count, Expect, Look};
 pub use load::{Files, load};
@@ -45,7 +45,7 @@ pub struct Scenario {
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// Namespaces with their labels.
-    pub namespaces: Vec<(String, Map<String, Value>)>,
+    pub namespaces: Vec<(String, Map)>,
     /// Webhooks; each runs, and most are registered.
     pub webhooks: Vec<Webhook>,
     /// Objects to create, in order.
@@ -68,7 +68,7 @@ pub struct Webhook {
     /// Whether it is a validating webhook.
     pub validating: bool,
     /// Fields of the webhook's entry in the configuration, as given: `failurePolicy`, `rules`, selectors ….
-    pub fields: Map<String, Value>,
+    pub fields: Map,
 }
 
 /// What answers a webhook's calls.

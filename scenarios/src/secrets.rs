@@ -1,8 +1,8 @@
 //! Secrets out of results, by the rules by which they are taken out of captured logs.
 
 use admission::capture::{Record, Redactor};
+use apimachinery::value::Value;
 use rustls::crypto::ring;
-use serde_json::Value;
 
 /// Takes secrets out of a result: what stands in a place where secrets stand, anywhere in it, and whatever quotes it.
 /// The key is thrown away, so that nobody can try values against the report.

@@ -39,7 +39,7 @@ pub struct Options {
     /// The injector's configuration; no injector if `None`.
     pub injector: Option<Settings>,
     /// Objects to begin with, as they are (see [`fake_apiserver::Builder::restore`]).
-    pub from: Vec<serde_json::Value>,
+    pub from: Vec<apimachinery::value::Value>,
 }
 
 /// A running cluster. Dropping it stops it.

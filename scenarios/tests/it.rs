@@ -22,7 +22,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 fn towtank(args: &[&str]) -> Output {
     towtank_with_input(args, b"")

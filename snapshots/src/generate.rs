@@ -8,8 +8,8 @@ pub mod pod;
 pub mod text;
 pub mod wild;
 
+use apimachinery::value::{Map, Value};
 use proptest::prelude::*;
-use serde_json::{Map, Value};
 
 /// An object of which each field may be missing, except those that `required` names.
 pub(crate) fn object(required: Fields, optional: Fields) -> BoxedStrategy<Value> {
@@ -20,8 +20,7 @@ pub(crate) fn object(required: Fields, optional: Fields) -> BoxedStrategy<Value>
     let fields: Vec<_> = always.chain(sometimes).collect();
     fields
         .prop_map(|fields| {
-            let fields: Map<String, Value> =
-                fields.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)).collect();
+            let fields: Map = fields.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)).collect();
             Value::Object(fields)
         })
         .boxed()
@@ -50,7 +49,7 @@ pub(crate) fn keyed(
                     list.push(item);
                 }
             }
-            Value::Array(list)
+            Value::from(list)
         })
         .boxed()
 }

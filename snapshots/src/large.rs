@@ -1,6 +1,6 @@
 //! Pods as large as asked for.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 /// An ordinary pod of a ReplicaSet, with a port, a probe and a token mount.
 pub fn ordinary() -> Value {

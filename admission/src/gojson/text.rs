@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// How texts and floats are written.
 pub(super) struct Style {
@@ -11,7 +11,7 @@ pub(super) struct Style {
     /// Texts that hold something special, with their quotes.
     pub(super) text: fn(&mut Vec<u8>, &str),
     /// Numbers that are no integers.
-    pub(super) float: fn(&mut Vec<u8>, &serde_json::Number),
+    pub(super) float: fn(&mut Vec<u8>, &apimachinery::value::Number),
 }
 
 impl Style {
@@ -38,7 +38,7 @@ impl Style {
         }
     }
 
-    fn object(&self, out: &mut Vec<u8>, fields: &Map<String, Value>) {
+    fn object(&self, out: &mut Vec<u8>, fields: &Map) {
         out.push(b'{');
         for (index, (name, value)) in fields.iter().enumerate() {
             if index > 0 {

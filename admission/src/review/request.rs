@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use apimachinery::value::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{GroupVersionKind, GroupVersionResource, UserInfo, Version};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::Value;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Version;
 

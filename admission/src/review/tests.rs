@@ -1,4 +1,4 @@
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::*;
 use crate::capture::Reader;
@@ -42,7 +42,8 @@ fn what_is_not_a_review_says_why() {
 
 #[test]
 fn an_answer_repeats_version_and_uid_and_names_the_patch_type_only_with_a_patch() {
-    let allowed: serde_json::Value = serde_json::from_slice(&Response::allow("u").encode(Version::V1)).unwrap();
+    let allowed: apimachinery::value::Value =
+        serde_json::from_slice(&Response::allow("u").encode(Version::V1)).unwrap();
     assert_eq!(
         allowed,
         json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": {"uid": "u", "allowed": true}})
@@ -96,7 +97,7 @@ fn the_recorded_apiservers_bytes_come_out_again() {
             request_sub_resource: &received.request_sub_resource,
             name: &received.name,
             namespace: &received.namespace,
-            operation: serde_json::from_value(json!(received.operation)).unwrap(),
+            operation: apimachinery::value::from_value(json!(received.operation)).unwrap(),
             user_info: &user,
             object: received.object.map(Payload::Raw),
             old_object: received.old_object.map(Payload::Raw),

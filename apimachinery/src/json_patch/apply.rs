@@ -1,6 +1,6 @@
 //! The six operations, with the texts of their failures.
 
-use serde_json::{Map, Value};
+use crate::value::{Map, Value};
 
 use super::{COPY_LIMIT, Error};
 
@@ -8,7 +8,7 @@ use super::{COPY_LIMIT, Error};
 const MISSING: &str = "missing value";
 const INVALID_INDEX: &str = "invalid index referenced";
 
-type Operation = Map<String, Value>;
+type Operation = Map;
 
 pub(super) fn apply(operations: &[Operation], mut document: Value) -> Result<Value, Error> {
     let mut copied = 0;

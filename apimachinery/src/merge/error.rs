@@ -1,4 +1,4 @@
-use serde_json::{Map, Value};
+use crate::value::{Map, Value};
 
 use crate::go;
 
@@ -83,11 +83,11 @@ impl Error {
         Error::Argument { expected: "map[string]interface {}", actual: go::type_name(actual) }
     }
 
-    pub(super) fn no_merge_key(map: &Map<String, Value>, key: &str) -> Error {
+    pub(super) fn no_merge_key(map: &Map, key: &str) -> Error {
         Error::NoMergeKey { map: go::plain(&Value::Object(map.clone())), key: key.to_owned() }
     }
 
-    pub(super) fn directive(directive: &Value, map: &Map<String, Value>) -> Error {
+    pub(super) fn directive(directive: &Value, map: &Map) -> Error {
         Error::Directive { directive: go::plain(directive), map: go::plain(&Value::Object(map.clone())) }
     }
 }

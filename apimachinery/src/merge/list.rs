@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use crate::value::{List, Map, Value};
 
 use super::map::{self, PATCH};
 use super::{Error, Schema};
@@ -57,12 +57,7 @@ pub(super) fn element_kind(original: &[Value], patch: &[Value]) -> Result<Option
     Ok(Some(first))
 }
 
-pub(super) fn merge(
-    original: Vec<Value>,
-    patch: Vec<Value>,
-    items: Schema<'_>,
-    merge_key: &str,
-) -> Result<Vec<Value>, Error> {
+pub(super) fn merge(original: List, patch: List, items: Schema<'_>, merge_key: &str) -> Result<List, Error> {
     let Some(kind) = element_kind(&original, &patch)? else { return Ok(original) };
     if kind != "map[string]interface {}" {
         return Ok(merge_scalars(original, &patch));
@@ -75,7 +70,7 @@ pub(super) fn merge(
 }
 
 /// The union of two lists of scalars.
-fn merge_scalars(original: Vec<Value>, patch: &[Value]) -> Vec<Value> {
+fn merge_scalars(original: List, patch: &[Value]) -> List {
     let live = places(&original, "");
     let in_patch = places(patch, "");
     let positions: Vec<Option<usize>> = patch
@@ -84,7 +79,7 @@ fn merge_scalars(original: Vec<Value>, patch: &[Value]) -> Vec<Value> {
         .filter(|(at, item)| in_patch.get(&scalar_key(item)) == Some(at))
         .map(|(_, item)| live.get(&scalar_key(item)).copied())
         .collect();
-    let news: Vec<Value> = patch
+    let news: List = patch
         .iter()
         .enumerate()
         .filter(|(at, item)| in_patch.get(&scalar_key(item)) == Some(at))
@@ -102,12 +97,7 @@ fn merge_scalars(original: Vec<Value>, patch: &[Value]) -> Vec<Value> {
 }
 
 /// `$deleteFromPrimitiveList`; for lists of maps Kubernetes merges instead.
-pub(super) fn without(
-    original: Vec<Value>,
-    unwanted: Vec<Value>,
-    items: Schema<'_>,
-    merge_key: &str,
-) -> Result<Vec<Value>, Error> {
+pub(super) fn without(original: List, unwanted: List, items: Schema<'_>, merge_key: &str) -> Result<List, Error> {
     match element_kind(&original, &unwanted)? {
         Some("map[string]interface {}") => merge(original, unwanted, items, merge_key),
         _ => {
@@ -120,16 +110,12 @@ pub(super) fn without(
 }
 
 /// Carries out `$patch` on items; what is left of the original and of the patch.
-fn special_items(
-    mut original: Vec<Value>,
-    patch: Vec<Value>,
-    merge_key: &str,
-) -> Result<(Vec<Value>, Vec<Value>), Error> {
+fn special_items(mut original: List, patch: List, merge_key: &str) -> Result<(List, List), Error> {
     let marked = |item: &Value| item.get(PATCH).is_some();
     if !patch.iter().any(marked) {
         return Ok((original, patch));
     }
-    let (special, ordinary): (Vec<Value>, Vec<Value>) = patch.into_iter().partition(marked);
+    let (special, ordinary): (List, List) = patch.into_iter().partition(marked);
     let mut replace = false;
     let mut deleted = HashSet::new();
     for item in &special {
@@ -144,18 +130,13 @@ fn special_items(
         }
     }
     if replace {
-        return Ok((ordinary, Vec::new()));
+        return Ok((ordinary, Vec::new().into()));
     }
     original.retain(|item| item.get(merge_key).is_none_or(|value| !deleted.contains(&scalar_key(value))));
     Ok((original, ordinary))
 }
 
-fn merge_maps(
-    original: Vec<Value>,
-    patch: Vec<Value>,
-    items: Schema<'_>,
-    merge_key: &str,
-) -> Result<Vec<Value>, Error> {
+fn merge_maps(original: List, patch: List, items: Schema<'_>, merge_key: &str) -> Result<List, Error> {
     // Where each item of the patch goes: its key's first place in the original, or else in the patch.
     let live = places(&original, merge_key);
     let mut firsts: HashMap<Key<'_>, usize> = HashMap::with_capacity(patch.len());
@@ -176,7 +157,7 @@ fn merge_maps(
     }
     let mut original = original;
     let others: Vec<(usize, Value)> = others.into_iter().map(|at| (at, original[at].take())).collect();
-    let mut groups: Vec<Vec<Value>> =
+    let mut groups: Vec<List> =
         twins.into_iter().map(|places| places.into_iter().map(|at| original[at].take()).collect()).collect();
     for (item, target) in patch.into_iter().zip(&targets) {
         let group = &mut groups[target.first];
@@ -207,7 +188,7 @@ struct Target {
 }
 
 /// Walks both lists; one of the others goes first only if both heads have a place in the original and its is smaller.
-fn interleave(others: Vec<(usize, Value)>, news: Vec<(Option<usize>, Value)>) -> Vec<Value> {
+fn interleave(others: Vec<(usize, Value)>, news: Vec<(Option<usize>, Value)>) -> List {
     let mut merged = Vec::with_capacity(others.len() + news.len());
     let mut others = others.into_iter().peekable();
     for (live, item) in news {
@@ -219,16 +200,11 @@ fn interleave(others: Vec<(usize, Value)>, news: Vec<(Option<usize>, Value)>) ->
         merged.push(item);
     }
     merged.extend(others.map(|(_, item)| item));
-    merged
+    merged.into()
 }
 
 /// Puts a merged list into the order of `$setElementOrder`; items not named there stay where the live list has them.
-pub(super) fn in_order(
-    merged: Vec<Value>,
-    order: &[Value],
-    live: &[Value],
-    merge_key: &str,
-) -> Result<Vec<Value>, Error> {
+pub(super) fn in_order(merged: List, order: &[Value], live: &[Value], merge_key: &str) -> Result<List, Error> {
     let wanted = places(order, merge_key);
     let live = places(live, merge_key);
     let mut named: Vec<(usize, Option<usize>, Value)> = Vec::new();
@@ -252,7 +228,7 @@ pub(super) fn check_order(patch: &[Value], order: &[Value], merge_key: &str) -> 
     if patch.is_empty() || order.is_empty() {
         return Ok(());
     }
-    let marked = |fields: &Map<String, Value>| !merge_key.is_empty() && fields.contains_key(PATCH);
+    let marked = |fields: &Map| !merge_key.is_empty() && fields.contains_key(PATCH);
     let mut rest = order.iter();
     for item in patch.iter().filter(|item| !item.as_object().is_some_and(marked)) {
         let key = key_of(item, merge_key)?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::mem::discriminant;
 
-use serde_json::{Map, Value};
+use crate::value::{List, Map, Text, Value};
 
 use super::list;
 use super::{Error, Member, Schema};
@@ -14,7 +14,7 @@ const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM_LIST: &str = "$deleteFromPrimitiveList";
 const SET_ORDER: &str = "$setElementOrder";
 
-type Fields = Map<String, Value>;
+type Fields = Map;
 
 pub(super) fn merge(mut original: Fields, mut patch: Fields, schema: Schema<'_>) -> Result<Fields, Error> {
     // Directives sort before every name that a Kubernetes field can have, so this is all the looking for them there is.
@@ -59,7 +59,7 @@ pub(super) fn merge(mut original: Fields, mut patch: Fields, schema: Schema<'_>)
     Ok(original)
 }
 
-fn lists(original: Vec<Value>, patch: Vec<Value>, member: Member<'_>) -> Result<Vec<Value>, Error> {
+fn lists(original: List, patch: List, member: Member<'_>) -> Result<List, Error> {
     match member.strategy() {
         Strategy::Merge => list::merge(original, patch, member.items(), member.merge_key()),
         _ => Ok(patch),
@@ -67,7 +67,7 @@ fn lists(original: Vec<Value>, patch: Vec<Value>, member: Member<'_>) -> Result<
 }
 
 /// Takes over a value that the original has nothing for.
-fn set(original: &mut Fields, key: String, mut value: Value) {
+fn set(original: &mut Fields, key: Text, mut value: Value) {
     drop_nulls(&mut value);
     if drop_directives(&mut value) {
         original.insert(key, value);
@@ -112,7 +112,7 @@ fn retain_keys(original: &mut Fields, patch: &mut Fields) -> Result<(), Error> {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
         _ => return Err(Error::RetainKeys),
     };
-    let covered = |(key, value): (&String, &Value)| {
+    let covered = |(key, value): (&Text, &Value)| {
         value.is_null()
             || key.starts_with(DELETE_FROM_LIST)
             || key.starts_with(SET_ORDER)
@@ -127,7 +127,7 @@ fn retain_keys(original: &mut Fields, patch: &mut Fields) -> Result<(), Error> {
 
 /// Takes the directives of one sort out of the patch, each with the name of its field.
 fn take_directives(patch: &mut Fields, prefix: &str, malformed: &Error) -> Result<Vec<(String, Value)>, Error> {
-    let keys: Vec<String> = patch.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+    let keys: Vec<Text> = patch.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         let field =

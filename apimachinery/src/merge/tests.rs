@@ -1,7 +1,7 @@
+use crate::value::{Value, json};
 use k8s_openapi::DeepMerge;
 use k8s_openapi::api::core::v1::Pod;
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::{json_merge, strategic};
 use crate::schema::{lookup, pod};
@@ -318,7 +318,7 @@ fn sorted(value: &mut Value, key: &str) {
 }
 
 fn through_type(pod: &Value) -> Pod {
-    serde_json::from_value(pod.clone()).unwrap()
+    crate::value::from_value(pod.clone()).unwrap()
 }
 
 /// Empty lists are left out by the typed pod.
@@ -341,9 +341,9 @@ proptest! {
     fn agrees_with_the_typed_merge(original in some_pod(), patch in some_pod()) {
         let mut typed = through_type(&original);
         typed.merge_from(through_type(&patch));
-        let mut typed = serde_json::to_value(typed).unwrap();
+        let mut typed = crate::value::to_value(typed).unwrap();
         let result = merged(original, patch);
-        let mut ours = serde_json::to_value(through_type(&result)).unwrap();
+        let mut ours = crate::value::to_value(through_type(&result)).unwrap();
         for pod in [&mut typed, &mut ours] {
             sorted(pod, "");
             without_empty_lists(pod);

@@ -6,7 +6,7 @@
 //! compares the two. One difference is on purpose: a flow collection may end at its parent's indentation, as libyaml
 //! has it.
 
-use serde_json::{Map, Value};
+use crate::value::{Map, Value};
 
 use super::MAX_DEPTH;
 use super::scalar::{self, Scalar};
@@ -201,12 +201,12 @@ impl Reader<'_> {
                 Some(next) if next == indent => {
                     if !self.dash_ahead(next) {
                         // The next key of the mapping around, if the list stands at its indentation.
-                        return Some(Value::Array(items));
+                        return Some(Value::from(items));
                     }
                     self.at += next;
                 }
                 Some(next) if next > indent => return None,
-                _ => return Some(Value::Array(items)),
+                _ => return Some(Value::from(items)),
             }
         }
     }
@@ -275,7 +275,7 @@ impl Reader<'_> {
         self.at += blanks;
         let value = match first {
             b'|' => return self.literal(parent).map(Some),
-            b'"' | b'\'' => Value::String(self.quoted()?),
+            b'"' | b'\'' => Value::from(self.quoted()?),
             b'[' | b'{' => self.flow()?,
             _ => {
                 let word = self.plain_line()?;
@@ -414,7 +414,7 @@ impl Reader<'_> {
         }
         match self.next_indent() {
             Some(next) if next > parent => None,
-            _ => Some(Value::String(out)),
+            _ => Some(Value::from(out)),
         }
     }
 
@@ -449,7 +449,7 @@ impl Reader<'_> {
         loop {
             if self.flow_blanks()? == b']' {
                 self.at += 1;
-                return Some(Value::Array(items));
+                return Some(Value::from(items));
             }
             items.push(self.flow_value()?);
             match self.flow_blanks()? {
@@ -554,7 +554,7 @@ fn comment(line: &[u8]) -> Option<usize> {
 
 fn typed(word: Word) -> Option<Value> {
     if word.quoted {
-        return Some(Value::String(word.text));
+        return Some(Value::from(word.text));
     }
     Some(match scalar::resolve(&word.text) {
         Scalar::Null => Value::Null,
@@ -562,6 +562,6 @@ fn typed(word: Word) -> Option<Value> {
         Scalar::Int(number) => Value::from(number),
         Scalar::Uint(number) => Value::from(number),
         Scalar::Float(number) => Value::Number(scalar::json_number(number)?),
-        Scalar::Timestamp | Scalar::String => Value::String(word.text),
+        Scalar::Timestamp | Scalar::String => Value::from(word.text),
     })
 }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::value::{Map, Value};
 use base64::Engine;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-use serde_json::{Map, Value};
 
 use super::scalar::{self, Scalar};
 use super::{Document, Error, MAX_ALIAS_BYTES, MAX_DEPTH};
@@ -106,7 +106,7 @@ struct Frame {
 
 enum Container {
     List(Vec<Value>),
-    Map { fields: Map<String, Value>, key: Option<Key> },
+    Map { fields: Map, key: Option<Key> },
 }
 
 enum Key {
@@ -138,7 +138,7 @@ impl Loader {
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Frame { anchor, kind }) = self.stack.pop() else { return Ok(()) };
                 let value = match kind {
-                    Container::List(items) => Value::Array(items),
+                    Container::List(items) => Value::from(items),
                     Container::Map { fields, .. } => Value::Object(fields),
                 };
                 self.add(value, anchor, at)
@@ -216,7 +216,7 @@ fn size(value: &Value) -> usize {
 }
 
 /// `<<`: the fields of a mapping, or of several, the first of which wins.
-fn merge(fields: &mut Map<String, Value>, value: Value, at: Marker) -> Result<(), Error> {
+fn merge(fields: &mut Map, value: Value, at: Marker) -> Result<(), Error> {
     let wrong = || error(at, "map merge requires map or sequence of maps as the value");
     match value {
         Value::Object(more) => fields.extend(more),
@@ -252,7 +252,7 @@ fn key(text: &str, plain: bool, at: Marker) -> Result<Key, Error> {
 /// A value in the place of a key: only scalars with a tag or an anchor, and aliases, come here.
 fn key_text(value: &Value, at: Marker) -> Result<String, Error> {
     match value {
-        Value::String(text) => Ok(text.clone()),
+        Value::String(text) => Ok(text.to_string()),
         Value::Bool(yes) => Ok(yes.to_string()),
         Value::Number(number) => match number.as_f64() {
             Some(float) if number.is_f64() => Ok(float_key(float)),
@@ -285,10 +285,10 @@ fn typed(text: &str, plain: bool, tag: Option<&Tag>, at: Marker) -> Result<Value
         None => None,
     };
     let found = match wanted {
-        Some("str") => return Ok(Value::String(text.to_owned())),
+        Some("str") => return Ok(Value::from(text)),
         Some("binary") => return binary(text, at),
         Some("int" | "float" | "bool" | "null" | "timestamp") | None => scalar::resolve(text),
-        Some(_) => return Ok(Value::String(text.to_owned())),
+        Some(_) => return Ok(Value::from(text)),
     };
     let fits = matches!(
         (wanted, found),
@@ -311,7 +311,7 @@ fn typed(text: &str, plain: bool, tag: Option<&Tag>, at: Marker) -> Result<Value
         Scalar::Float(number) => Value::Number(
             scalar::json_number(number).ok_or_else(|| error(at, format!("`{text}` cannot be written as JSON")))?,
         ),
-        Scalar::Timestamp | Scalar::String => Value::String(text.to_owned()),
+        Scalar::Timestamp | Scalar::String => Value::from(text),
     })
 }
 
@@ -320,5 +320,5 @@ fn binary(text: &str, at: Marker) -> Result<Value, Error> {
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(packed)
         .map_err(|_| error(at, "!!binary value contains invalid base64 data"))?;
-    Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -1,6 +1,6 @@
 //! Types of plain scalars by YAML 1.1, in go-yaml v2's reading of it.
 
-use serde_json::{Number, Value};
+use crate::value::{Number, Value};
 
 /// What an unquoted scalar stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]

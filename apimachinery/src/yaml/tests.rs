@@ -1,5 +1,5 @@
+use crate::value::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::{Error, documents, fast, parse, to_string};
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use crate::value::{Text, Value};
 
 use super::scalar::{self, Scalar};
 use crate::go;
@@ -67,7 +67,7 @@ impl Writer {
     fn node(&mut self, value: &Value, indent: usize, place: Place) {
         match value {
             Value::Object(fields) if !fields.is_empty() => {
-                let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+                let mut sorted: Vec<(&Text, &Value)> = fields.iter().collect();
                 sorted.sort_by(|left, right| natural(left.0, right.0));
                 for (index, (key, value)) in sorted.into_iter().enumerate() {
                     self.entry(index == 0, indent, place);

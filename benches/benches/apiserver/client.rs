@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use apimachinery::value::Value;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -14,7 +15,6 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use serde_json::Value;
 use tokio::net::TcpStream;
 
 /// One client, which sends one request at a time.

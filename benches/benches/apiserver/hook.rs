@@ -99,12 +99,12 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 }
 
 /// The configuration of so many webhooks, all at this address.
-pub(crate) fn configuration(hooks: usize, address: &str, ca: &str) -> serde_json::Value {
+pub(crate) fn configuration(hooks: usize, address: &str, ca: &str) -> apimachinery::value::Value {
     use base64::Engine as _;
     let ca = base64::engine::general_purpose::STANDARD.encode(ca);
     let hooks: Vec<_> = (0..hooks)
         .map(|number| {
-            serde_json::json!({
+            apimachinery::value::json!({
                 "name": format!("bench-{number}.example.com"), "admissionReviewVersions": ["v1"], "sideEffects": "None",
                 "clientConfig": {"url": format!("https://{address}/mutate"), "caBundle": ca},
                 "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
@@ -112,14 +112,14 @@ pub(crate) fn configuration(hooks: usize, address: &str, ca: &str) -> serde_json
             })
         })
         .collect();
-    serde_json::json!({
+    apimachinery::value::json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "bench"}, "webhooks": hooks,
     })
 }
 
 /// That the webhook answers as it should is checked once, before anything is measured.
-pub(crate) fn check(pod: &serde_json::Value, hooks: usize) -> Outcome {
+pub(crate) fn check(pod: &apimachinery::value::Value, hooks: usize) -> Outcome {
     let patched = pod["metadata"]["labels"]["patched"] == "true";
     if patched != (hooks > 0) {
         return Err(format!("patched: {patched}, with {hooks} webhooks: {pod}").into());

@@ -5,12 +5,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::value::{List, Value, json};
 use bytes::Bytes;
 use fake_apiserver::FakeApiserver;
 use http::Method;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::Outcome;
@@ -113,7 +113,7 @@ impl Step {
     async fn is_done(self, cluster: &FakeApiserver, pods: usize, runs: bool) -> Result<bool, Box<dyn Error>> {
         if let Step::Delete = self {
             let left = cluster.request(Method::GET, "/api/v1/namespaces/bench/pods?limit=1", None).await.json();
-            return Ok(left["items"].as_array().is_some_and(Vec::is_empty));
+            return Ok(left["items"].as_array().is_some_and(List::is_empty));
         }
         let all = cluster.request(Method::GET, DEPLOYMENTS, None).await.json();
         let sum = |field: &str| -> u64 {

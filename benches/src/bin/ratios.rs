@@ -16,10 +16,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use allocation_counter::AllocationInfo;
+use apimachinery::value::{Value, json};
 use benches::{injector, large, review};
 use injector::Injector;
 use injector::boxed::MODERN;
-use serde_json::{Value, json};
 
 /// Rounds if the command line says nothing.
 const ROUNDS: usize = 101;
@@ -170,7 +170,7 @@ fn sibling(body: &[u8], number: usize) -> Result<Vec<u8>, Error> {
 /// Gives the token volume another name wherever a string is its name.
 fn rename_token_volume(value: &mut Value, to: &str) {
     match value {
-        Value::String(text) if text.starts_with("kube-api-access-") => to.clone_into(text),
+        Value::String(text) if text.starts_with("kube-api-access-") => *text = to.into(),
         Value::Array(items) => items.iter_mut().for_each(|item| rename_token_volume(item, to)),
         Value::Object(members) => members.values_mut().for_each(|member| rename_token_volume(member, to)),
         _ => {}

@@ -45,7 +45,7 @@ pub(crate) fn decide(core: &Core, user: &UserInfo, query: &Query<'_>) -> Decisio
 fn refusal(user: &UserInfo, query: &Query<'_>) -> Rejection {
     if !query.path.is_empty() {
         let message = format!("forbidden: User {:?} cannot {} path {:?}", user.username, query.verb, query.path);
-        return Rejection::new(403, "Forbidden", &message).with_details(serde_json::Map::new());
+        return Rejection::new(403, "Forbidden", &message).with_details(apimachinery::value::Map::new());
     }
     let resource = match query.subresource {
         "" => query.resource.to_owned(),

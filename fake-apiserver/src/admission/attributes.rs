@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 use tokio::time::Instant;
 
 pub use ::admission::review::UserInfo;

@@ -13,7 +13,7 @@ mod selector;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::cel::Environment;
 use crate::objects::field::FieldError;

@@ -9,8 +9,8 @@ mod validating;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use apimachinery::value::Value;
 use kube_cel::cel::Value as Cel;
-use serde_json::Value;
 
 use super::attributes::Attributes;
 use super::cel::{Budget, Variables, from_json, variables};
@@ -104,7 +104,7 @@ fn scope<'a>(
         scope.set("namespaceObject", from_json(&namespace));
     }
     scope.set("params", params.map_or(Cel::Null, from_json));
-    let mut known = serde_json::Map::new();
+    let mut known = apimachinery::value::Map::new();
     for (name, program) in &bound.policy.variables {
         scope.set("variables", from_json(&Value::Object(known.clone())));
         if let Ok(program) = program

@@ -1,6 +1,6 @@
 //! A "no" of admission: the metav1.Status that the client gets.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 /// A request refused, as the Status object that is sent. Webhooks may put anything into reason, details and metadata,
 /// so it is held as JSON; the HTTP status is `code`.
@@ -27,7 +27,7 @@ impl Rejection {
 
     /// The same with details.
     #[must_use]
-    pub fn with_details(mut self, details: Map<String, Value>) -> Self {
+    pub fn with_details(mut self, details: Map) -> Self {
         self.status["details"] = Value::Object(details);
         self
     }
@@ -82,7 +82,7 @@ fn qualified(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
 }
 
-fn object_details(group: &str, resource: &str, name: &str) -> Map<String, Value> {
+fn object_details(group: &str, resource: &str, name: &str) -> Map {
     let mut details = Map::new();
     for (key, value) in [("name", name), ("group", group), ("kind", resource)] {
         if !value.is_empty() {

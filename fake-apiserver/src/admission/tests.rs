@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use apimachinery::value::json;
 use tokio::time::Instant;
 
 use super::testing::Objects;

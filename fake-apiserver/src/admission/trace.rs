@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 /// Which of the two webhook phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl fmt::Display for Entry {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::{Entry, Outcome, Phase};
 

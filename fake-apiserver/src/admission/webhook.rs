@@ -11,7 +11,7 @@ mod validating;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 use tokio::time::Instant;
 
 use super::attributes::{Attributes, GroupVersionKind};

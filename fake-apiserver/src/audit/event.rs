@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ::admission::gojson;
+use apimachinery::value::{Value, json};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::admission::UserInfo;
 

@@ -1,7 +1,7 @@
 //! The audit policy, `audit.k8s.io/v1` Policy: the first rule that matches a request says how much of it is logged.
 
+use apimachinery::value::{List, Value};
 use apimachinery::yaml;
-use serde_json::Value;
 
 use super::record::Request;
 
@@ -139,7 +139,7 @@ impl Policy {
             return Err(PolicyError::Kind(format!("{api_version} {kind}")));
         }
         let omit = stages(&policy["omitStages"], "omitStages")?;
-        let rules = policy["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let rules = policy["rules"].as_array().map(List::as_slice).unwrap_or_default();
         if rules.is_empty() {
             return Err(PolicyError::NoRules);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::event::{Event, ObjectReference, omit_managed_fields, response_status};
 use super::policy::{Level, Scope};
@@ -181,7 +181,7 @@ impl Record {
     /// Nobody could say who asks; what the real one writes of such a request.
     pub(crate) fn unauthenticated(&self, attempted: &str) {
         let message = format!("Authentication failed, attempted: {attempted}");
-        self.event().response_status = Some(serde_json::json!({
+        self.event().response_status = Some(apimachinery::value::json!({
             "metadata": {}, "status": "Failure", "message": message, "reason": "Unauthorized", "code": 401,
         }));
     }

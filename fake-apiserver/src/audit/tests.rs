@@ -1,4 +1,4 @@
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::policy::{Level, Policy, PolicyError};
 use super::record::{Record, Request};
@@ -103,7 +103,7 @@ fn levels_decide_what_an_event_holds() {
         record.request_object(&json!({"metadata": {"name": "p"}}), false);
         record.response(201, Some(json!({"kind": "Pod"})));
         let line = record.line("ResponseComplete", "2026-01-01T00:00:01.000000Z").unwrap();
-        let event: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        let event: apimachinery::value::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(event["objectRef"]["name"], "p");
         assert_eq!(event["annotations"]["mutation.webhook.admission.k8s.io/round_0_index_0"], "first");
         let has = ["requestObject", "responseObject"].iter().filter(|key| event.get(**key).is_some()).count();

@@ -1,8 +1,8 @@
 //! The kubeconfig that clients are given.
 
+use apimachinery::value::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 
 use super::pki::Credential;
 

@@ -1,6 +1,6 @@
 //! RBAC, evaluated over the Role, ClusterRole and binding objects that are stored.
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use crate::admission::UserInfo;
 use crate::store::Store;
@@ -125,13 +125,13 @@ fn covers(rule: &Value, query: &Query<'_>) -> bool {
         && any("resources", &|resource| {
             resource == "*" || resource == wanted || (!query.subresource.is_empty() && resource == of_any)
         })
-        && (rule["resourceNames"].as_array().is_none_or(Vec::is_empty)
+        && (rule["resourceNames"].as_array().is_none_or(List::is_empty)
             || any("resourceNames", &|name| name == query.name))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

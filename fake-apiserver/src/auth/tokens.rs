@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::{Value, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use rcgen::{KeyPair, PublicKeyData, SigningKey};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::CREDENTIAL_ID;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::cache::Cache;
 use super::client::{Client, Refusal, Verb};

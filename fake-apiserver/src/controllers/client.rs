@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::kinds::Kind;
 use crate::admission::UserInfo;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apimachinery::clock::Clock;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::cache::Cache;
 use super::client::{Answered, Client, Refusal};

@@ -4,7 +4,7 @@ mod schedule;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 use tokio::time::Duration;
 
 use self::schedule::Schedule;

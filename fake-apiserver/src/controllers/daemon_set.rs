@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
+use apimachinery::value::{Value, json};
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 use tokio::time::Duration;
 
 use self::placement::{bind_to, fits, node_of, tolerate};

@@ -13,7 +13,7 @@ mod status;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::claim::Claim;
 use super::client::Refusal;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::client::Refusal;
 use super::context::Context;
@@ -32,11 +32,11 @@ impl EndpointSlices {
     }
 }
 
-fn selector(service: &Value) -> Option<&Map<String, Value>> {
+fn selector(service: &Value) -> Option<&Map> {
     service.pointer("/spec/selector")?.as_object().filter(|selector| !selector.is_empty())
 }
 
-fn selects(selector: &Map<String, Value>, pod: &Value) -> bool {
+fn selects(selector: &Map, pod: &Value) -> bool {
     selector.iter().all(|(key, value)| labels(pod).get(key) == Some(value))
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use apimachinery::clock::Clock;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 use tokio::sync::mpsc;
 
 use self::correlate::{Correlator, Verdict};

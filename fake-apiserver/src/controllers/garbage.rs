@@ -5,7 +5,7 @@ mod graph;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Duration;
 

@@ -3,7 +3,7 @@
 //! Kubernetes hashes a dump of its Go structs with FNV-1a; what matters to others is that the hash depends on the whole
 //! template and on the number of collisions so far, and that it is written in an alphabet without vowels.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
@@ -31,7 +31,7 @@ fn safe_encode(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -102,7 +102,7 @@ impl Informer {
 mod tests {
     use std::sync::{Mutex, PoisonError};
 
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 use tokio::time::Duration;
 
 use super::client::{Refusal, Verb, delete_options};

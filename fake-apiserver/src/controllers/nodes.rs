@@ -15,7 +15,7 @@ mod scheduler;
 mod tests;
 mod watchdog;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::Maker;
 use super::view::{annotation, text};

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::time;
 use super::view::{condition, count, int, is_deleting, items, text};

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
+use apimachinery::value::{Value, json};
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
 use super::claim::{Claim, Claimed};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::client::Refusal;
 use super::context::Context;
@@ -29,7 +29,7 @@ impl ResourceQuotas {
     /// What is used of the things that a quota limits.
     fn used(&self, namespace: &str, quota: &Value, hard: &Value) -> Value {
         let mut tables: BTreeMap<(&str, &str), quota::Usage> = BTreeMap::new();
-        let mut used = serde_json::Map::new();
+        let mut used = apimachinery::value::Map::new();
         for key in hard.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
             let (group, resource) = quota::counted(key);
             let usage = tables.entry((group, resource)).or_insert_with(|| {

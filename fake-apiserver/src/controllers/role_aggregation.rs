@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apimachinery::labels::Selector;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::client::{Refusal, Verb};
 use super::context::Context;

@@ -1,6 +1,6 @@
 //! The arithmetic of rolling updates.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 /// Which way a percentage is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(crate) fn proportion(size: i64, to_add: i64, added: i64, total: i64, before:
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
@@ -184,7 +184,7 @@ fn answer(result: Result<Result<Reply, Rejection>, Elapsed>) -> Result<Answered,
 
 /// The user of a controller: its service account, which is made if it is not there, with a token's identity.
 pub(super) fn user(core: &Shared, name: &str) -> UserInfo {
-    let account = serde_json::json!({
+    let account = apimachinery::value::json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name, "namespace": NAMESPACE },
     });
     let made = put_in_place(core, "serviceaccounts", account);

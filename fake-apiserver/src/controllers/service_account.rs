@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::client::{Answered, Refusal};
 use super::context::Context;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 use tokio::time::Duration;
 
 use self::identity::{REVISION_LABEL, claims, first_ordinal, keeps_identity, ordinal, pod};

@@ -1,6 +1,6 @@
 //! From a workload's pod template to the pod that is created.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::kinds::Kind;
 use super::view::{controller_reference, name, text};

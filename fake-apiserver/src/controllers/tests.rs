@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use http::Method;
-use serde_json::{Value, json};
 
 use crate::FakeApiserver;
 
@@ -24,7 +24,7 @@ fn workload(api_version: &str, kind: &str, spec: Value) -> Value {
 
 async fn list(cluster: &FakeApiserver, path: &str) -> Vec<Value> {
     let answer = cluster.request(Method::GET, path, None).await.json();
-    answer["items"].as_array().cloned().unwrap_or_default()
+    answer["items"].as_array().cloned().unwrap_or_default().into()
 }
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";

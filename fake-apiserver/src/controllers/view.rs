@@ -1,6 +1,6 @@
 //! Reading and shaping objects that are JSON values.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{List, Map, Value, json};
 
 use super::kinds::Kind;
 use crate::objects::get::at;
@@ -27,7 +27,7 @@ pub(crate) fn flag(value: &Value, pointer: &str) -> bool {
 
 /// The list at a JSON pointer, empty if there is none.
 pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    at(value, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, pointer).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 pub(crate) fn name(value: &Value) -> &str {
@@ -61,8 +61,8 @@ pub(crate) fn is_deleting(value: &Value) -> bool {
     at(value, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
 }
 
-pub(crate) fn labels(value: &Value) -> &Map<String, Value> {
-    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+pub(crate) fn labels(value: &Value) -> &Map {
+    static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::new);
     at(value, "/metadata/labels").and_then(Value::as_object).unwrap_or(&EMPTY)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn annotation<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 /// The map at `metadata.FIELD` (or any object's field), made if need be.
-pub(crate) fn map_mut<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Map<String, Value>> {
+pub(crate) fn map_mut<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Map> {
     let parent = value.as_object_mut()?;
     let child = parent.entry(field).or_insert(Value::Null);
     if !child.is_object() {
@@ -84,7 +84,7 @@ pub(crate) fn map_mut<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut M
 /// The object with another status.
 pub(crate) fn with_status(object: &Value, status: Value) -> Value {
     let rest = object.as_object().into_iter().flatten().filter(|(field, _)| *field != "status");
-    let mut next: Map<String, Value> = rest.map(|(field, value)| (field.clone(), value.clone())).collect();
+    let mut next: Map = rest.map(|(field, value)| (field.clone(), value.clone())).collect();
     next.insert("status".to_owned(), status);
     next.into()
 }

@@ -1,8 +1,8 @@
 //! Aggregated discovery: all groups with all resources in one answer.
 
+use apimachinery::value::{Value, json};
 use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use serde_json::{Value, json};
 
 use super::{strings, verbs};
 use crate::kinds::{GroupVersion, Kinds};

@@ -16,12 +16,12 @@ mod write;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use apimachinery::value::{Map, Value, json};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, VARY,
 };
 use http::{HeaderMap, Response};
-use serde_json::{Map, Value, json};
 use sha2::Digest as _;
 
 use crate::kinds::Kinds;
@@ -189,7 +189,7 @@ fn hash(kinds: &Kinds, name: &str) -> String {
 }
 
 fn index(kinds: &Kinds) -> Value {
-    let paths: Map<String, Value> = names(kinds)
+    let paths: Map = names(kinds)
         .into_iter()
         .map(|name| {
             let url = format!("/openapi/v3/{name}?hash={}", hash(kinds, &name));

@@ -287,7 +287,7 @@ where
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             let message = format!("Request entity too large: limit is {MAX_BODY}");
-            Err(Rejection::new(413, "RequestEntityTooLarge", &message).with_details(serde_json::Map::new()))
+            Err(Rejection::new(413, "RequestEntityTooLarge", &message).with_details(apimachinery::value::Map::new()))
         }
         Err(error) => Err(Rejection::bad_request(&error.to_string())),
     }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use apimachinery::value::{Value, json};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame as BodyFrame;
 use http_body_util::{BodyExt, StreamBody};
-use serde_json::{Value, json};
 
 use super::negotiate::{Accepted, Format, Shape};
 use crate::core::Shared;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::resource::{Gvk, api_version};
 use super::{GroupVersion, Kinds};

@@ -1,6 +1,6 @@
 //! What `kubectl exec` finds.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::program::{FOR_EVER, machine};
 use super::shell::{Run, Unknown};

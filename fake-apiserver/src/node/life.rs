@@ -15,7 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use self::containers::{Box_, Role, State};
 use super::{items, text};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apimachinery::clock::Timestamp;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::program::{self, argv, image_name};
 use super::text;
@@ -77,7 +77,7 @@ fn agent(pod: &Value, argv: &[String]) -> Vec<(Duration, String)> {
             text(pod, "/status/podIP")
         ),
     );
-    let envoy = program::processes(pod, &serde_json::json!({ "command": argv }), 0);
+    let envoy = program::processes(pod, &apimachinery::value::json!({ "command": argv }), 0);
     let command = envoy.last().map(|process| process.argv[1..].join(" ")).unwrap_or_default();
     say(8, "Starting proxy agent".to_owned());
     say(10, format!("Envoy command: [{command}]"));

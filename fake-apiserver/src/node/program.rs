@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::process::Process;
 use super::shell::{Machine, Run, Unknown};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 /// What is behind a pod: its containers' logs and its ports.
 pub trait Workload: Send + Sync {

@@ -8,8 +8,8 @@ mod times;
 mod typed;
 
 use apimachinery::go_json::kind_of;
+use apimachinery::value::{Map, Value, json};
 use serde::de::DeserializeSeed as _;
-use serde_json::{Map, Value, json};
 
 use super::types::{self, Type};
 use super::{Target, get};

@@ -9,7 +9,7 @@ mod workloads;
 
 pub(crate) use workloads::job_labels;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 pub(crate) use pod::qos_class;
 
@@ -106,7 +106,7 @@ fn secret(object: &mut Value) {
     {
         for (key, value) in texts {
             let bytes = base64::prelude::BASE64_STANDARD.encode(value.as_str().unwrap_or_default());
-            data.insert(key, Value::String(bytes));
+            data.insert(key, Value::from(bytes));
         }
     }
     default_text(object, "type", "Opaque");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::Target;
 
@@ -247,13 +247,13 @@ pub(crate) fn invalid_status(target: Target<'_>, name: &str, errors: &[FieldErro
         .iter()
         .map(|error| json!({"reason": error.error_type.reason(), "message": error.body(), "field": error.field}))
         .collect();
-    let mut details = serde_json::Map::new();
+    let mut details = apimachinery::value::Map::new();
     for (key, text) in [("name", name), ("group", target.group), ("kind", target.kind)] {
         if !text.is_empty() {
             details.insert(key.to_owned(), Value::from(text));
         }
     }
-    details.insert("causes".to_owned(), Value::Array(causes));
+    details.insert("causes".to_owned(), Value::from(causes));
     json!({
         "kind": "Status",
         "apiVersion": "v1",

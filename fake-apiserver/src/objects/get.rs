@@ -1,6 +1,6 @@
 //! Reading JSON objects the way Go reads structs: what is absent is the zero value.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Text, Value};
 
 /// The value at a JSON pointer. What `Value::pointer` finds, without copying every part of the pointer.
 pub(crate) fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
@@ -36,7 +36,7 @@ pub(crate) fn is_set(object: &Value, field: &str) -> bool {
 
 /// A list field, empty when absent.
 pub(crate) fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
-    object.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    object.get(field).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 /// An object or map field, `None` when absent (or null).
@@ -45,7 +45,7 @@ pub(crate) fn object<'a>(parent: &'a Value, field: &str) -> Option<&'a Value> {
 }
 
 /// The entries of a map field, none when absent.
-pub(crate) fn entries<'a>(parent: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub(crate) fn entries<'a>(parent: &'a Value, field: &str) -> impl Iterator<Item = (&'a Text, &'a Value)> {
     parent.get(field).and_then(Value::as_object).into_iter().flatten()
 }
 

@@ -2,7 +2,7 @@
 
 mod diff;
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::get::sub;
 
@@ -134,7 +134,7 @@ impl Printer {
                 Code::Pointer(_) | Code::List(_) | Code::Null if found.is_null() => self.out.push_str("null"),
                 Code::Pointer(ty) | Code::Struct(ty) => self.object(ty, found, value),
                 Code::List(ty) => {
-                    let items = found.as_array().map_or(&[][..], Vec::as_slice);
+                    let items = found.as_array().map_or(&[][..], List::as_slice);
                     self.open('[');
                     for (index, item) in items.iter().enumerate() {
                         if index > 0 {
@@ -182,7 +182,7 @@ impl Printer {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::get::{list, sub, text};
 use super::{Target, get, strategy, types};
@@ -221,7 +221,7 @@ fn create(target: Target<'_>, new: &mut Value, writer: &Writer<'_>, ignored: &[&
         return;
     }
     let entry = encode(writer, false, &target.api_version(), Some(writer.time), Value::Object(fields));
-    get::set(metadata, "managedFields", Value::Array(vec![entry]));
+    get::set(metadata, "managedFields", Value::from(vec![entry]));
 }
 
 /// What is different between two objects, without the fields that are nobody's.
@@ -284,13 +284,8 @@ pub(crate) fn is_same(old: &Value, new: &Value) -> bool {
 }
 
 /// Whether two objects have the same fields, but for one.
-fn same_fields(
-    old: &Map<String, Value>,
-    new: &Map<String, Value>,
-    but: &str,
-    same: impl Fn(&str, &Value, &Value) -> bool,
-) -> bool {
-    let count = |fields: &Map<String, Value>| fields.len() - usize::from(fields.contains_key(but));
+fn same_fields(old: &Map, new: &Map, but: &str, same: impl Fn(&str, &Value, &Value) -> bool) -> bool {
+    let count = |fields: &Map| fields.len() - usize::from(fields.contains_key(but));
     let mut fields = old.iter().filter(|(name, _)| *name != but);
     count(old) == count(new) && fields.all(|(name, old)| new.get(name).is_some_and(|new| same(name, old, new)))
 }

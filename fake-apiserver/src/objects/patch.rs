@@ -5,7 +5,7 @@ mod tests;
 
 use apimachinery::json_patch::{self, Patch};
 use apimachinery::merge;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::decode::{self, Decoded, FieldValidation, bad_request};
 use super::field::{FieldError, Path, invalid_status};

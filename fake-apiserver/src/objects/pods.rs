@@ -1,7 +1,7 @@
 //! What becomes of a pod before it is validated and stored: fields behind gates that are off are dropped, label keys of
 //! affinities become expressions.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::get::{self, list, list_mut, set, sub, text};
 
@@ -31,7 +31,7 @@ pub(super) fn drop_disabled(spec: &mut Value, old: Option<&Value>) {
             if let Some(lifecycle) = container.get_mut("lifecycle") {
                 get::remove(lifecycle, "stopSignal");
                 // Nothing but the signal was in it.
-                if lifecycle.as_object().is_some_and(serde_json::Map::is_empty) {
+                if lifecycle.as_object().is_some_and(apimachinery::value::Map::is_empty) {
                     get::remove(container, "lifecycle");
                 }
             }

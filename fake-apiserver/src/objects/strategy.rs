@@ -1,6 +1,6 @@
 //! What each kind does to an object on its way into the store: which parts a client cannot write, when the generation rises.
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use super::get::{self, list, set, sub, sub_mut, text};
 use super::{Target, decode, defaults, pods};
@@ -63,7 +63,7 @@ pub(crate) fn forget_empty_lists(target: Target<'_>, object: &mut Value) {
         return;
     }
     for value in object.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
-        if value.as_array().is_some_and(Vec::is_empty) {
+        if value.as_array().is_some_and(List::is_empty) {
             *value = Value::Null;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::decode::{FieldValidation, Format};
 use super::managed_fields::Writer;

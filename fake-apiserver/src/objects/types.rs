@@ -8,7 +8,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use apimachinery::schema;
 use apimachinery::schema::Kind;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::Target;
 

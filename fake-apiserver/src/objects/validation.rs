@@ -24,8 +24,8 @@ mod volumes;
 mod windows;
 mod workloads;
 
+use apimachinery::value::Value;
 pub(crate) use container::each as container_each;
-use serde_json::Value;
 
 use super::field::{FieldError, Path};
 use super::get::sub;

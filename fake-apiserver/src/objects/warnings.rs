@@ -5,7 +5,7 @@ mod ports;
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::field::{Path, go_quote};
 use super::get::{entries, int, list, object, sub, text};
@@ -339,7 +339,7 @@ fn address(text: &str, path: &Path<'_>, out: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use apimachinery::value::{Value, json};
 
     use super::{Target, created};
 

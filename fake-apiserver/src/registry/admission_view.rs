@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::convert;
 use crate::access::authorize;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::call::{Call, Reply};
 use crate::admission::{Attributes, GroupVersionKind, GroupVersionResource, Operation, Rejection};

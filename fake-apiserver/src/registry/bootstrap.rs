@@ -2,7 +2,7 @@
 
 mod roles;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::namespaces;
 use crate::core::Shared;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use apimachinery::value::Value;
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Resource, Subresource};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};
@@ -107,7 +107,7 @@ pub(super) fn is_simulated(core: &Shared, node: &str) -> bool {
 /// The container that a request means: the one it names, or the only one.
 pub(super) fn container_of(pod: &Object, asked: &str) -> Result<String, Rejection> {
     let names = |field: &str| -> Vec<String> {
-        let list = pod.value()["spec"][field].as_array().map_or(&[][..], Vec::as_slice);
+        let list = pod.value()["spec"][field].as_array().map_or(&[][..], List::as_slice);
         list.iter().map(|container| text(container, "name").to_owned()).collect()
     };
     let (containers, inits) = (names("containers"), names("initContainers"));

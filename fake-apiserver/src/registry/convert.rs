@@ -1,7 +1,7 @@
 //! Conversions between versions of one resource: `autoscaling/v1` and `v2`, core and `events.k8s.io` Events; custom resources
 //! only change their `apiVersion` (conversion strategy `None`).
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::{Gvk, Resource};
 
@@ -115,7 +115,7 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
         let mut behavior = behavior;
         for direction in ["scaleUp", "scaleDown"] {
             if let Some(fields) = behavior.get_mut(direction).and_then(Value::as_object_mut) {
-                let renamed: Map<String, Value> =
+                let renamed: Map =
                     std::mem::take(fields).into_iter().map(|(name, value)| (capital(&name), value)).collect();
                 *fields = renamed;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{List, Map, Value, json};
 
 use super::meta::text;
 use super::{Gvk, PrinterColumn, Resource, Subresource, Verb, qualified};
@@ -16,7 +16,7 @@ const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// The defaults of a definition: names that it may leave out, no conversion.
 pub(super) fn default(definition: &mut Value) {
-    if definition["spec"].is_object() && definition["status"]["storedVersions"].as_array().is_none_or(Vec::is_empty) {
+    if definition["spec"].is_object() && definition["status"]["storedVersions"].as_array().is_none_or(List::is_empty) {
         let stored = stored_versions(definition);
         let Some(fields) = definition.as_object_mut() else { return };
         let status = fields.entry("status").or_insert_with(|| json!({}));
@@ -71,7 +71,7 @@ pub(super) fn establish(core: &Core, stored: &crate::store::Object) {
     });
     let one =
         || json!({".": {}, "f:lastTransitionTime": {}, "f:message": {}, "f:reason": {}, "f:status": {}, "f:type": {}});
-    let names: Map<String, Value> = definition["spec"]["names"]
+    let names: Map = definition["spec"]["names"]
         .as_object()
         .into_iter()
         .flatten()
@@ -273,5 +273,5 @@ fn definitions(columns: &[&Value]) -> Value {
     if columns.is_empty() {
         all.push(column("Age", "date", "", crate::table::description("Age"), 0));
     }
-    Value::Array(all)
+    Value::from(all)
 }

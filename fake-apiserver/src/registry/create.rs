@@ -1,6 +1,6 @@
 //! create.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::admit::{self, Admission};
 use super::call::{Call, Content, Reply};

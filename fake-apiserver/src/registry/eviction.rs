@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::admission::Rejection;
 use crate::core::Core;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::value::Value;
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::call::{Call, Content};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::call::{Call, Content, Reply};
 use super::connect::{container_of, is_simulated};

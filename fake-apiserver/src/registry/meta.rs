@@ -1,6 +1,6 @@
 //! Metadata rules that hold for every kind, and the options of writes.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::call::Call;
 use crate::admission::Rejection;

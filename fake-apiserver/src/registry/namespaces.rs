@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use crate::admission::UserInfo;
 use crate::auth::tokens::account_groups;
@@ -100,7 +100,7 @@ async fn clear(core: Shared, namespace: String) {
     }
     if let Some(stored) = core.store.get("namespaces", "", &namespace)
         && stored.metadata().contains_key("deletionTimestamp")
-        && stored.metadata().get("finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
+        && stored.metadata().get("finalizers").and_then(Value::as_array).is_none_or(List::is_empty)
     {
         // Somebody else may be just as far: the first removal wins.
         let _ = core.store.delete("namespaces", "", &namespace, stored.revision());

@@ -32,7 +32,7 @@ pub(crate) async fn patch(core: &Shared, call: &mut Call) -> Result<Reply, Rejec
     let known = MEDIA_TYPES.contains(&media.as_str()) && !(custom && media.contains("strategic"));
     if !known || media.ends_with("cbor") {
         let refusal = Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-        return Err(refusal.with_details(serde_json::Map::new()));
+        return Err(refusal.with_details(apimachinery::value::Map::new()));
     }
     call.audit_patch();
     let options = meta::options_of(call, "UpdateOptions", "PatchOptions")?;

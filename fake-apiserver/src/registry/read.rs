@@ -1,8 +1,8 @@
 //! get and list.
 
+use apimachinery::value::{Value, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
 
 use super::call::{Call, Content, List, Reply};
 use super::selectors::Filter;

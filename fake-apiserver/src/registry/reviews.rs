@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{List, Map, Value, json};
 
 use super::call::Call;
 use super::meta::text;
@@ -47,8 +47,12 @@ fn user_of(spec: &Value) -> UserInfo {
     let strings = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let extra: BTreeMap<String, Vec<String>> =
-        spec["extra"].as_object().into_iter().flatten().map(|(name, values)| (name.clone(), strings(values))).collect();
+    let extra: BTreeMap<String, Vec<String>> = spec["extra"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, values)| (name.to_string(), strings(values)))
+        .collect();
     UserInfo {
         username: text(spec, "user").to_owned(),
         uid: text(spec, "uid").to_owned(),
@@ -70,7 +74,7 @@ fn check_access(call: &Call, spec: &Value, names_user: bool) -> Result<(), Rejec
         }
         _ => {}
     }
-    if names_user && text(spec, "user").is_empty() && spec["groups"].as_array().is_none_or(Vec::is_empty) {
+    if names_user && text(spec, "user").is_empty() && spec["groups"].as_array().is_none_or(List::is_empty) {
         let why = "at least one of user or group must be specified";
         causes.push(refusal::Cause::invalid("spec.user", "\"\"", why));
     }

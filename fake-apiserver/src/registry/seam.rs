@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::call::Call;
 use super::{Gvk, Resource};
@@ -138,9 +138,9 @@ fn own_defaults(target: Target<'_>, object: &mut Value) {
             let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };
             let first = status.get("podIP").cloned().filter(|ip| ip.as_str().is_some_and(|ip| !ip.is_empty()));
             if let Some(ip) = first
-                && status.get("podIPs").and_then(Value::as_array).is_none_or(Vec::is_empty)
+                && status.get("podIPs").and_then(Value::as_array).is_none_or(List::is_empty)
             {
-                status.insert("podIPs".to_owned(), serde_json::json!([{"ip": ip}]));
+                status.insert("podIPs".to_owned(), apimachinery::value::json!([{"ip": ip}]));
             }
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! Label and field selectors of lists and watches.
 
 use apimachinery::labels::Selector;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::{Call, Resource};
 use crate::admission::Rejection;
@@ -190,7 +190,7 @@ fn field(object: &Value, path: &str) -> String {
         }
     }
     match at {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.clone().into(),
         Value::Null => absent(&stored),
         other => other.to_string(),
     }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::meta::text;
 use crate::admission::Rejection;

@@ -1,6 +1,6 @@
 //! The whole cluster as a list of objects, and back.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::crds;
 use super::meta::text;

@@ -4,7 +4,7 @@ mod compiled;
 mod rules;
 mod validate;
 
-use serde_json::Value;
+use apimachinery::value::{Text, Value};
 
 use super::Resource;
 use super::call::Call;
@@ -20,7 +20,7 @@ pub(super) fn fit(call: &mut Call, object: &mut Value) -> Result<(), Rejection> 
     let mut unknown = Vec::new();
     if let Some(fields) = object.as_object_mut() {
         // What every object has is not the schema's to judge.
-        let own: Vec<(String, Value)> =
+        let own: Vec<(Text, Value)> =
             ["apiVersion", "kind", "metadata"].into_iter().filter_map(|field| fields.remove_entry(field)).collect();
         prune(&schema, object, "", &mut unknown);
         default(&schema, object);
@@ -80,7 +80,7 @@ fn prune(schema: &Value, value: &mut Value, path: &str, unknown: &mut Vec<String
             let others = &schema["additionalProperties"];
             let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true || others == &Value::Bool(true);
             fields.retain(|name, value| {
-                let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let at = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
                 let of = properties.and_then(|properties| properties.get(name));
                 match of.or(others.is_object().then_some(others)) {
                     Some(of) => {
@@ -129,7 +129,7 @@ fn default(schema: &Value, value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{List, Map, Value, json};
 
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};
@@ -304,7 +304,7 @@ async fn token(core: &Shared, call: &mut Call) -> Result<Reply, Rejection> {
     if seconds > 1 << 32 {
         return Err(refuse("may not specify a duration larger than 2^32 seconds"));
     }
-    if object["spec"]["audiences"].as_array().is_none_or(Vec::is_empty) {
+    if object["spec"]["audiences"].as_array().is_none_or(List::is_empty) {
         object["spec"]["audiences"] = json!([crate::auth::tokens::ISSUER]);
     }
     if object["spec"]["boundObjectRef"].is_null() {

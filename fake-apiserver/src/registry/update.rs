@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::admit::Admission;
 use super::call::{Call, Content, Reply};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 

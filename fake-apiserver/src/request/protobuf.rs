@@ -10,9 +10,9 @@ mod tests;
 mod wire;
 
 use apimachinery::clock::Timestamp;
+use apimachinery::value::{Map, Number, Value, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Number, Value, json};
 
 use self::fields::{Field, Form, Message, TABLE};
 use self::wire::{Part, Reader};
@@ -71,7 +71,7 @@ fn utf8(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn object(message: &Message, bytes: &[u8], depth: u32) -> Result<Map<String, Value>, Error> {
+fn object(message: &Message, bytes: &[u8], depth: u32) -> Result<Map, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::TooDeep);
     }
@@ -86,7 +86,7 @@ fn object(message: &Message, bytes: &[u8], depth: u32) -> Result<Map<String, Val
 }
 
 /// Adds what one part says to the object.
-fn take(object: &mut Map<String, Value>, field: &Field, part: &Part<'_>, depth: u32) -> Result<(), Error> {
+fn take(object: &mut Map, field: &Field, part: &Part<'_>, depth: u32) -> Result<(), Error> {
     if field.inline {
         if let (Form::Message(name), Part::Bytes(bytes)) = (field.form.inner(), part)
             && let Some(message) = TABLE.message(name)

@@ -6,8 +6,8 @@
 use std::sync::{Arc, OnceLock};
 
 use ::admission::gojson;
+use apimachinery::value::{Map, Value};
 use bytes::Bytes;
-use serde_json::{Map, Value};
 
 const MANAGED: &str = "managedFields";
 
@@ -34,9 +34,9 @@ enum Kept {
     Whole(Bytes),
 }
 
-static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::new);
 
-fn metadata_of(value: &mut Value) -> Option<&mut Map<String, Value>> {
+fn metadata_of(value: &mut Value) -> Option<&mut Map> {
     value.get_mut("metadata").and_then(Value::as_object_mut)
 }
 
@@ -58,7 +58,7 @@ impl Object {
     /// An object of the parts that [`take_managed`] made.
     pub(super) fn new(key: Arc<str>, mut value: Value, managed: Option<Box<[u8]>>, revision: u64) -> Object {
         if let Some(metadata) = metadata_of(&mut value) {
-            metadata.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
+            metadata.insert("resourceVersion".to_owned(), Value::from(revision.to_string()));
         }
         Object::made(key, revision, Kept::Managed(managed), Some(Arc::new(value)))
     }
@@ -69,7 +69,7 @@ impl Object {
             return Object::new(key, value, None, revision);
         }
         if let Some(metadata) = metadata_of(&mut value) {
-            metadata.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
+            metadata.insert("resourceVersion".to_owned(), Value::from(revision.to_string()));
         }
         let text = Bytes::from(gojson::plain_to_vec(&value).into_boxed_slice());
         let object = Object::made(key, revision, Kept::Whole(text.clone()), None);
@@ -139,7 +139,7 @@ impl Object {
         let (mut value, field, content) = match &self.kept {
             Kept::Managed(None) => return self.value().clone(),
             Kept::Managed(Some(managed)) => (self.value().clone(), MANAGED, parse(managed)),
-            Kept::Whole(text) => (parse(text), "resourceVersion", Value::String(self.revision.to_string())),
+            Kept::Whole(text) => (parse(text), "resourceVersion", Value::from(self.revision.to_string())),
         };
         if let Some(metadata) = metadata_of(&mut value) {
             metadata.insert(field.to_owned(), content);
@@ -163,7 +163,7 @@ impl Object {
     }
 
     /// `metadata`, empty if there is none.
-    pub(crate) fn metadata(&self) -> &Map<String, Value> {
+    pub(crate) fn metadata(&self) -> &Map {
         self.value().get("metadata").and_then(Value::as_object).unwrap_or(&EMPTY)
     }
 
@@ -183,7 +183,7 @@ impl Object {
     }
 
     /// `metadata.labels`, empty if there are none.
-    pub(crate) fn labels(&self) -> &Map<String, Value> {
+    pub(crate) fn labels(&self) -> &Map {
         self.metadata().get("labels").and_then(Value::as_object).unwrap_or(&EMPTY)
     }
 }

@@ -1,7 +1,7 @@
 //! The cells of each kind's columns.
 
 use apimachinery::clock::Timestamp;
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use super::more;
 use super::text::{age, human, or_none, pairs, seconds_since, selector};
@@ -29,13 +29,13 @@ pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Times
         ("Job", _) => job(column, object, now),
         ("CronJob", _) => cron_job(column, object, now),
         ("ConfigMap" | "Secret", "Data") => {
-            let count = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
+            let count = |field: &str| object[field].as_object().map_or(0, apimachinery::value::Map::len);
             (count("data") + count("binaryData")).into()
         }
         ("Secret", "Type") => object["type"].clone(),
         ("Lease", "Holder") => object["spec"]["holderIdentity"].as_str().unwrap_or_default().into(),
         ("MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration", "Webhooks") => {
-            object["webhooks"].as_array().map_or(0, Vec::len).into()
+            object["webhooks"].as_array().map_or(0, List::len).into()
         }
         ("PriorityClass", _) => match column {
             "Value" => object["value"].clone(),
@@ -57,7 +57,7 @@ pub(super) fn cell(resource: &Resource, column: &str, object: &Value, now: Times
 
 pub(super) fn text_or(value: &Value, absent: &str) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.clone().into(),
         Value::Null => absent.to_owned(),
         other => other.to_string(),
     }
@@ -100,7 +100,7 @@ fn pod(column: &str, pod: &Value, now: Timestamp) -> Value {
             let is_sidecar = |entry: &&Value| sidecars.iter().any(|sidecar| sidecar["name"] == entry["name"]);
             let started = status["initContainerStatuses"].as_array().into_iter().flatten().filter(is_sidecar);
             let ready = containers().chain(started).filter(|entry| entry["ready"] == true).count();
-            format!("{ready}/{}", spec["containers"].as_array().map_or(0, Vec::len) + sidecars.len()).into()
+            format!("{ready}/{}", spec["containers"].as_array().map_or(0, List::len) + sidecars.len()).into()
         }
         "Status" => pod_status(pod).into(),
         "Restarts" => {
@@ -118,7 +118,7 @@ fn pod(column: &str, pod: &Value, now: Timestamp) -> Value {
         "Node" => or_empty(&spec["nodeName"]).into(),
         "Nominated Node" => or_empty(&status["nominatedNodeName"]).into(),
         "Readiness Gates" => {
-            let gates = spec["readinessGates"].as_array().map_or(&[][..], Vec::as_slice);
+            let gates = spec["readinessGates"].as_array().map_or(&[][..], List::as_slice);
             if gates.is_empty() {
                 return "<none>".into();
             }
@@ -144,7 +144,7 @@ fn pod_status(pod: &Value) -> String {
     {
         reason = "SchedulingGated".to_owned();
     }
-    let init_specs = pod["spec"]["initContainers"].as_array().map_or(&[][..], Vec::as_slice);
+    let init_specs = pod["spec"]["initContainers"].as_array().map_or(&[][..], List::as_slice);
     let mut initializing = false;
     for (at, entry) in status["initContainerStatuses"].as_array().into_iter().flatten().enumerate() {
         let state = &entry["state"];
@@ -279,7 +279,7 @@ fn cron_job(column: &str, job: &Value, now: Timestamp) -> Value {
             Some(false) => "False".into(),
             None => "<unset>".into(),
         },
-        "Active" => job["status"]["active"].as_array().map_or(0, Vec::len).into(),
+        "Active" => job["status"]["active"].as_array().map_or(0, List::len).into(),
         "Last Schedule" => match job["status"]["lastScheduleTime"].as_str() {
             Some(time) => age(Some(time), now).into(),
             None => "<none>".into(),
@@ -455,7 +455,7 @@ fn autoscaler(column: &str, object: &Value) -> Value {
         "MaxPods" => int(&spec["maxReplicas"]).into(),
         "Replicas" => int(&status["currentReplicas"]).into(),
         "Targets" => {
-            let metrics = spec["metrics"].as_array().map_or(&[][..], Vec::as_slice);
+            let metrics = spec["metrics"].as_array().map_or(&[][..], List::as_slice);
             let shown = metrics.iter().take(2).map(|metric| {
                 let target = &metric["resource"]["target"];
                 let name = metric["resource"]["name"].as_str().unwrap_or_default();
@@ -521,8 +521,8 @@ fn endpoints(column: &str, object: &Value) -> Value {
         "Endpoints" => {
             let mut shown: Vec<String> = Vec::new();
             for subset in object["subsets"].as_array().into_iter().flatten() {
-                let addresses = subset["addresses"].as_array().map_or(&[][..], Vec::as_slice);
-                let ports = subset["ports"].as_array().map_or(&[][..], Vec::as_slice);
+                let addresses = subset["addresses"].as_array().map_or(&[][..], List::as_slice);
+                let ports = subset["ports"].as_array().map_or(&[][..], List::as_slice);
                 let addresses = || addresses.iter().filter_map(|address| address["ip"].as_str());
                 if ports.is_empty() {
                     shown.extend(addresses().map(str::to_owned));

@@ -1,6 +1,6 @@
 //! The cells of kinds that are seldom listed.
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use super::cells::{int, names, text_or};
 use super::text::{human, pairs, selector};
@@ -73,7 +73,7 @@ pub(super) fn cell(kind: &str, column: &str, object: &Value) -> Value {
         ("VolumeAttachment", "Node") => spec["nodeName"].clone(),
         ("VolumeAttachment", _) => flag(&status["attached"], false),
         ("CSIDriver", _) => csi_driver(column, spec),
-        ("CSINode", _) => spec["drivers"].as_array().map_or(0, Vec::len).into(),
+        ("CSINode", _) => spec["drivers"].as_array().map_or(0, List::len).into(),
         ("ValidatingAdmissionPolicy" | "MutatingAdmissionPolicy", "ParamKind") => match &spec["paramKind"] {
             Value::Object(_) => {
                 format!("{}/{}", text(&spec["paramKind"]["apiVersion"]), text(&spec["paramKind"]["kind"]))
@@ -81,8 +81,8 @@ pub(super) fn cell(kind: &str, column: &str, object: &Value) -> Value {
             _ => "<unset>".to_owned(),
         }
         .into(),
-        ("ValidatingAdmissionPolicy", _) => spec["validations"].as_array().map_or(0, Vec::len).into(),
-        ("MutatingAdmissionPolicy", _) => spec["mutations"].as_array().map_or(0, Vec::len).into(),
+        ("ValidatingAdmissionPolicy", _) => spec["validations"].as_array().map_or(0, List::len).into(),
+        ("MutatingAdmissionPolicy", _) => spec["mutations"].as_array().map_or(0, List::len).into(),
         ("ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding", "PolicyName") => {
             spec["policyName"].clone()
         }
@@ -114,7 +114,7 @@ pub(super) fn cell(kind: &str, column: &str, object: &Value) -> Value {
         }
         ("VolumeAttributesClass", _) => object["driverName"].clone(),
         ("ResourceClaim", _) => json!("pending"),
-        _ => Value::String("<unknown>".to_owned()),
+        _ => Value::from("<unknown>".to_owned()),
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn cell(kind: &str, column: &str, object: &Value) -> Value {
 fn access_modes(modes: &Value) -> String {
     let short =
         [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
-    let given = modes.as_array().map_or(&[][..], Vec::as_slice);
+    let given = modes.as_array().map_or(&[][..], List::as_slice);
     let found = short.iter().filter(|(mode, _)| given.iter().any(|given| given == mode)).map(|(_, short)| *short);
     found.collect::<Vec<_>>().join(",")
 }

@@ -1,7 +1,7 @@
 //! Texts of cells: ages, lists, labels.
 
 use apimachinery::clock::Timestamp;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 /// Seconds between an RFC 3339 text and now; `None` if it is no time.
 pub(super) fn seconds_since(text: &str, now: Timestamp) -> Option<i64> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::FakeApiserver;
 use futures_util::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -21,7 +22,6 @@ use kube::runtime::wait::conditions;
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Client, Config, ResourceExt as _};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::meets;
@@ -38,7 +38,7 @@ async fn over_tls(cluster: &FakeApiserver) -> Client {
 }
 
 fn typed<K: DeserializeOwned>(object: Value) -> K {
-    serde_json::from_value(object).unwrap()
+    apimachinery::value::from_value(object).unwrap()
 }
 
 fn pod(name: &str, containers: Value) -> Pod {
@@ -335,7 +335,7 @@ async fn a_job_a_node_and_a_definition_meet_their_conditions() {
     assert_eq!((resource.plural.as_str(), capabilities.scope), ("gears", Scope::Namespaced));
     assert!(discovery.resolve_gvk(&GroupVersionKind::gvk("apps", "v1", "Deployment")).is_some());
     let gears: Api<DynamicObject> = Api::default_namespaced_with(client, &ApiResource::from_gvk(&kind));
-    let mut gear = DynamicObject::new("g", &resource).data(json!({ "teeth": 12 }));
+    let mut gear = DynamicObject::new("g", &resource).data(json!({ "teeth": 12 }).into());
     gear.types = Some(TypeMeta { api_version: "example.com/v1".to_owned(), kind: "Gear".to_owned() });
     gears.create(&PostParams::default(), &gear).await.unwrap();
     assert_eq!(gears.get("g").await.unwrap().data["teeth"], 12);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::{Builder, FakeApiserver};
 use futures_util::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
@@ -15,7 +16,6 @@ use kube::runtime::wait::conditions;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::meets;

@@ -1,11 +1,11 @@
 //! Through kube's client, over TLS.
 
+use apimachinery::value::json;
 use fake_apiserver::FakeApiserver;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::{Api, Client, Config};
-use serde_json::json;
 
 async fn client(cluster: &FakeApiserver) -> Client {
     let kubeconfig = kube::config::Kubeconfig::from_yaml(cluster.kubeconfig()).unwrap();
@@ -14,7 +14,8 @@ async fn client(cluster: &FakeApiserver) -> Client {
 }
 
 fn map(name: &str, value: &str) -> ConfigMap {
-    serde_json::from_value(json!({"metadata": {"name": name, "labels": {"app": "web"}}, "data": {"k": value}})).unwrap()
+    apimachinery::value::from_value(json!({"metadata": {"name": name, "labels": {"app": "web"}}, "data": {"k": value}}))
+        .unwrap()
 }
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn an_old_watch_is_told_so() {
 #[tokio::test]
 async fn the_seed_decides_names_and_uids() {
     let pod = json!({"metadata": {"generateName": "web-"}, "spec": {"containers": [{"name": "app", "image": "x"}]}});
-    let pod: Pod = serde_json::from_value(pod).unwrap();
+    let pod: Pod = apimachinery::value::from_value(pod).unwrap();
     let mut seen = Vec::new();
     for seed in [1, 1, 2] {
         let cluster = FakeApiserver::builder().seed(seed).controllers(false).start().await.unwrap();

@@ -8,8 +8,8 @@ mod webhook;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use apimachinery::value::{Value, json};
 use http::Method;
-use serde_json::{Value, json};
 
 use self::client::{Client, Events, PROTOBUF, TYPED};
 use self::protobuf::{body, field, metadata, number};

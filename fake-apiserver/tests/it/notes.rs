@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::{Builder, FakeApiserver};
 use http::Method;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::{Answer, Memory, Webhook, ca_bundle, patch};

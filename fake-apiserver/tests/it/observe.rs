@@ -1,8 +1,8 @@
 //! What a cluster tells of itself: metrics, the audit log, the trace.
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::FakeApiserver;
 use http::Method;
-use serde_json::{Value, json};
 
 /// A configuration whose webhook nobody serves.
 fn unreachable_webhook(kind: &str, name: &str, failure_policy: &str, conditions: Value) -> Value {
@@ -78,10 +78,10 @@ mod audit {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use apimachinery::value::{Value, json};
     use fake_apiserver::{AuditLevel, AuditPolicy, Authorization, FakeApiserver};
     use http::{Method, Request};
     use serde_json::value::RawValue;
-    use serde_json::{Value, json};
 
     use super::webhook::Webhook;
 
@@ -282,9 +282,9 @@ mod audit {
 mod conditions {
     use std::sync::{Arc, Mutex};
 
+    use apimachinery::value::{Value, json};
     use fake_apiserver::{Error, FakeApiserver};
     use http::Method;
-    use serde_json::{Value, json};
 
     use super::config_map;
     use super::webhook::Webhook;
@@ -493,11 +493,11 @@ mod conditions {
 mod webhook {
     use std::sync::Arc;
 
+    use apimachinery::value::{Value, json};
     use http_body_util::{BodyExt, Full};
     use hyper::body::{Bytes, Incoming};
     use hyper_util::rt::TokioIo;
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-    use serde_json::{Value, json};
     use tokio::net::TcpListener;
 
     pub(super) struct Webhook {

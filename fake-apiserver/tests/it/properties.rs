@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use apimachinery::clock::Clock;
+use apimachinery::value::{Value, json};
 use fake_apiserver::FakeApiserver;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use serde_json::{Value, json};
 
 use crate::support::{Memory, Webhook};
 use plan::{Plan, Step, Verb, plan};

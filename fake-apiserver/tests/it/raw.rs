@@ -1,8 +1,8 @@
 //! Requests as they are on the wire, in the process.
 
+use apimachinery::value::{List, Value, json};
 use fake_apiserver::{Authorization, FakeApiserver};
 use http::Method;
-use serde_json::{Value, json};
 
 async fn get(cluster: &FakeApiserver, path: &str) -> (u16, Value) {
     let response = cluster.request(Method::GET, path, None).await;
@@ -71,7 +71,7 @@ async fn options_that_are_none_are_refused_as_the_real_one_refuses_them() {
     // Each cause quotes the whole name.
     let path = format!("{maps}?fieldManager={}", "%07".repeat(2000));
     let response = cluster.send(Method::POST, &path, "application/json", "{}".into()).await;
-    let causes = response.json()["details"]["causes"].as_array().map(Vec::len);
+    let causes = response.json()["details"]["causes"].as_array().map(List::len);
     assert_eq!(causes, Some(129), "too long, and so many letters that cannot be printed");
 }
 

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::FakeApiserver;
 use fake_apiserver::admission::{Connection, Connector};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::{Webhook, ca_bundle, patch};

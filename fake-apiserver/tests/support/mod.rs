@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
+use apimachinery::value::{Value, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fake_apiserver::admission::{Connection, Connector};
@@ -16,7 +17,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What a webhook does with a review.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::run::Run;
 use crate::shape::is_controlled;

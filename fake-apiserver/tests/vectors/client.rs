@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::value::Value;
 use bytes::Bytes;
 use fake_apiserver::FakeApiserver;
-use serde_json::Value;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
@@ -48,7 +48,7 @@ impl Client {
         }
         let bytes = match body {
             Value::Null => Bytes::new(),
-            Value::String(text) => text.clone().into(),
+            Value::String(text) => Bytes::copy_from_slice(text.as_bytes()),
             body => body.to_string().into(),
         };
         let request = request.body(bytes).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
@@ -62,7 +62,7 @@ impl Client {
         // The recordings' client took header bytes for Latin-1.
         let value = |value: &http::HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
         let headers = response.headers.iter().map(|(name, text)| (name.to_string(), value(text))).collect();
-        let audit = response.admission.map(|admission| serde_json::to_value(&admission.audit).unwrap());
+        let audit = response.admission.map(|admission| apimachinery::value::to_value(&admission.audit).unwrap());
         Answer { status: response.status, headers, body: maybe(&text), text, audit }
     }
 
@@ -98,7 +98,7 @@ impl Client {
 
     /// The items of a list; none if it cannot be had.
     pub(crate) async fn items(&self, path: &str) -> Vec<Value> {
-        self.get(path).await.body["items"].as_array().cloned().unwrap_or_default()
+        self.get(path).await.body["items"].as_array().cloned().unwrap_or_default().into()
     }
 }
 

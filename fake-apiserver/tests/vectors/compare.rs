@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::run::Run;
 use crate::shape::outline;

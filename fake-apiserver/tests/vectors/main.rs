@@ -31,7 +31,7 @@ mod world;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 /// Replays a case; what differs, as text.
 fn replay(case: Value) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 const PACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/vectors.jsonl.zst");
 /// Where the recordings are looked for when the pack is made, unless `APISERVER_VECTORS` says otherwise.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use apimachinery::value::{List, Text, Value, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
 
 use crate::pki::PKI;
 
@@ -56,7 +56,7 @@ use crate::pki::{RECORDED_CA, RECORDED_OTHER_CA};
 
 impl Programs {
     pub(crate) fn of(case: &Value, hooks: impl Iterator<Item = String>) -> Programs {
-        let none = Vec::new();
+        let none = List::new();
         let steps = case["steps"].as_array().unwrap_or(&none);
         let mut replies: HashMap<String, BTreeMap<usize, Vec<Recorded>>> = HashMap::new();
         for (index, step) in steps.iter().enumerate() {
@@ -72,7 +72,7 @@ impl Programs {
         }
         let id = case["id"].as_str().unwrap_or_default();
         let programs = case["webhookPrograms"].as_object().cloned().unwrap_or_default();
-        let mut paths: Vec<String> = programs.keys().cloned().chain(hooks).collect();
+        let mut paths: Vec<String> = programs.keys().map(Text::to_string).chain(hooks).collect();
         paths.push("/elsewhere".to_owned());
         let mode = |path: &String| {
             let mut program = programs.get(path).cloned().unwrap_or_else(|| json!({}));
@@ -81,7 +81,9 @@ impl Programs {
                 let operation = program["patch"][0].clone();
                 program["patch"] = vec![operation; times].into();
             }
-            if id == "transport/patch-makes-too-large" && program.as_object().is_some_and(serde_json::Map::is_empty) {
+            if id == "transport/patch-makes-too-large"
+                && program.as_object().is_some_and(apimachinery::value::Map::is_empty)
+            {
                 let variable = |n| json!({"name": format!("E{n}"), "value": "z".repeat(100_000)});
                 let variables: Vec<Value> = (0..18).map(variable).collect();
                 program = json!({"patch": [{"op": "add", "path": "/spec/containers/0/env", "value": variables}]});
@@ -171,7 +173,7 @@ fn explains(program: &Value, case: &Value, path: &str) -> bool {
     for call in calls.filter(|call| call["path"] == *path && call["body"].is_object()) {
         let reply = &call["reply"];
         let Some(raw) = reply["bodyRaw"].as_str() else { continue };
-        let untold = raw.is_empty() && program.as_object().is_some_and(serde_json::Map::is_empty);
+        let untold = raw.is_empty() && program.as_object().is_some_and(apimachinery::value::Map::is_empty);
         if program.get("hugeBody").is_some() || program.get("closeConnection").is_some() || untold {
             continue;
         }

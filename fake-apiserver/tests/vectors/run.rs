@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use apimachinery::clock::Clock;
+use apimachinery::value::{List, Text, Value, json};
 use fake_apiserver::FakeApiserver;
 use regex::Regex;
-use serde_json::{Value, json};
 
 use crate::client::{Client, NAMESPACES, pause, poll};
 use crate::compare::Mismatch;
@@ -161,7 +161,7 @@ impl Run {
     }
 
     pub(crate) fn steps(&self) -> &[Value] {
-        self.case["steps"].as_array().map(Vec::as_slice).unwrap_or_default()
+        self.case["steps"].as_array().map(List::as_slice).unwrap_or_default()
     }
 
     /// What the names of the case have in common: the hash of its namespace.
@@ -202,9 +202,9 @@ impl Run {
         match value {
             Value::Object(map) => {
                 let made = map.get("uid").and_then(Value::as_str).and_then(|uid| self.now("created", uid));
-                let field = |(key, value): (&String, &Value)| match &made {
+                let field = |(key, value): (&Text, &Value)| match &made {
                     Some(made) if key == "creationTimestamp" => (key.clone(), made.clone().into()),
-                    _ => (self.to_live(key), self.body_now(value, key)),
+                    _ => (self.to_live(key).into(), self.body_now(value, key)),
                 };
                 Value::Object(map.iter().map(field).collect())
             }
@@ -212,7 +212,7 @@ impl Run {
             Value::String(text) => {
                 let known = match key {
                     "resourceVersion" => self.now("revision", text),
-                    "uid" => self.uids.get(text).cloned(),
+                    "uid" => self.uids.get(text.as_str()).cloned(),
                     _ => None,
                 };
                 let mut now = known.unwrap_or_else(|| self.to_live(text));
@@ -231,7 +231,7 @@ impl Run {
             (Value::String(a), Value::String(b))
                 if a != b && a.starts_with("kube-api-access-") && b.starts_with("kube-api-access-") =>
             {
-                self.known.insert(("name", a.clone()), b.clone());
+                self.known.insert(("name", a.clone().into()), b.clone().into());
             }
             (Value::Object(a), Value::Object(b)) => {
                 let text = |key: &str| Some((a.get(key)?.as_str()?.to_owned(), b.get(key)?.as_str()?.to_owned()));
@@ -333,7 +333,7 @@ impl Run {
     }
 
     async fn wait(&mut self, index: usize, step: &Value) {
-        let (own, others) = calls::split(step["webhookCalls"].as_array().cloned().unwrap_or_default(), "admin");
+        let (own, others) = calls::split(step["webhookCalls"].as_array().cloned().unwrap_or_default().into(), "admin");
         drop(own);
         self.others.extend(others);
         let (id, namespace) = (self.id().to_owned(), self.namespace().to_owned());

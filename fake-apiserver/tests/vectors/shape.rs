@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use apimachinery::value::{List, Map, Value, json};
 use regex::Regex;
-use serde_json::{Map, Value, json};
 
 use crate::text::{Side, walk};
 
@@ -54,7 +54,7 @@ impl Side {
         }
     }
 
-    fn fields(&self, map: &mut Map<String, Value>) {
+    fn fields(&self, map: &mut Map) {
         let literal = |text: &str| self.literals.contains(text);
         let mut mask = |key: &str, is: &dyn Fn(&str) -> bool, by: &str| {
             if map.get(key).and_then(Value::as_str).is_some_and(is) {
@@ -93,7 +93,7 @@ impl Side {
         }
     }
 
-    fn by_kind(&self, map: &mut Map<String, Value>, volatile: bool) {
+    fn by_kind(&self, map: &mut Map, volatile: bool) {
         let kind = map.get("kind").and_then(Value::as_str).map(str::to_owned);
         if map.contains_key("involvedObject") && kind.as_deref().is_none_or(|kind| kind == "Event") {
             map.remove("count");
@@ -120,7 +120,7 @@ impl Side {
         }
     }
 
-    fn table(&self, map: &mut Map<String, Value>) {
+    fn table(&self, map: &mut Map) {
         let columns: Vec<String> = map
             .get("columnDefinitions")
             .and_then(Value::as_array)
@@ -161,7 +161,7 @@ impl Side {
 }
 
 /// Leaves out what the controller of an object writes.
-fn controlled(map: &mut Map<String, Value>) {
+fn controlled(map: &mut Map) {
     map.remove("status");
     let Some(meta) = map.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     if let Some(entries) = meta.get_mut("managedFields").and_then(Value::as_array_mut) {
@@ -176,10 +176,11 @@ fn controlled(map: &mut Map<String, Value>) {
 }
 
 /// Lists of things with generated names are in no order; an Event may be there once or several times.
-fn list(kind: &str, items: &mut Vec<Value>) {
+fn list(kind: &str, items: &mut List) {
     let text = Value::from(items.clone()).to_string();
     if kind == "EventList" || items.iter().any(|item| item.get("involvedObject").is_some()) {
-        let unique: BTreeMap<String, Value> = items.drain(..).map(|item| (item.to_string(), item)).collect();
+        let unique: BTreeMap<String, Value> =
+            std::mem::take(items).into_iter().map(|item| (item.to_string(), item)).collect();
         items.extend(unique.into_values());
     } else if text.contains("*****") || text.contains("<hash>") {
         items.sort_by_key(Value::to_string);

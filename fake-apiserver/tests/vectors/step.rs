@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 use tokio::time::Instant;
 
 use crate::calls::split;
@@ -62,7 +62,7 @@ fn without_others(annotations: &Value) -> Value {
         Some(format!("{round}_index_{}", index.parse::<usize>().ok()?.checked_sub(2)?))
     };
     let fields = annotations.as_object().into_iter().flatten();
-    fields.map(|(key, value)| (shifted(key).unwrap_or_else(|| key.clone()), value.clone())).collect()
+    fields.map(|(key, value)| (shifted(key).unwrap_or_else(|| key.clone().into()), value.clone())).collect()
 }
 
 impl Run {
@@ -155,7 +155,7 @@ impl Run {
         };
         let view = |value: &Value| {
             let fields = value.as_object().into_iter().flatten().filter(|(key, _)| admission(key));
-            fields.map(|(key, value)| (key.clone(), value.clone())).collect::<serde_json::Map<String, Value>>()
+            fields.map(|(key, value)| (key.clone(), value.clone())).collect::<apimachinery::value::Map>()
         };
         if annotations.is_object() && !is_controlled(&step["request"]["body"]) {
             let b = self.live.object(&view(live).into(), false);
@@ -187,7 +187,7 @@ impl Run {
             if took > expected + SLACK {
                 self.differs("time", "concurrent creates", expected.into(), took.into());
             }
-            let count = step["webhookCalls"].as_array().map_or(0, Vec::len);
+            let count = step["webhookCalls"].as_array().map_or(0, List::len);
             if self.servers.count() != count {
                 self.differs("calls", "concurrent creates", count.into(), self.servers.count().into());
             }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use apimachinery::value::Value;
 use regex::{Captures, Regex};
-use serde_json::Value;
 
 /// The alphabet of generated names.
 const ALPHA: &str = "bcdfghjklmnpqrstvwxz2456789";
@@ -79,7 +79,7 @@ fn replace<'t>(
 }
 
 /// Every object in a value.
-pub(crate) fn walk<'v>(value: &'v Value, visit: &mut dyn FnMut(&'v serde_json::Map<String, Value>)) {
+pub(crate) fn walk<'v>(value: &'v Value, visit: &mut dyn FnMut(&'v apimachinery::value::Map)) {
     match value {
         Value::Object(map) => {
             visit(map);
@@ -105,7 +105,7 @@ impl Side {
         walk(value, &mut |map| self.learn(map));
     }
 
-    fn learn(&mut self, map: &serde_json::Map<String, Value>) {
+    fn learn(&mut self, map: &apimachinery::value::Map) {
         let text = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
         if let Some(base) = text("generateName").map(|base| cut(base, 58)) {
             self.base(base);

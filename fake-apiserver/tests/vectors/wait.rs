@@ -1,6 +1,6 @@
 //! The `wait:` steps: what the session waited for.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::client::{Client, NAMESPACES};
 

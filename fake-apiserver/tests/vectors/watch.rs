@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -63,7 +63,7 @@ impl Watch {
             return run.differs("status", place, recorded["status"].clone(), answer.status.into());
         }
         let live: Vec<Value> = answer.text.lines().map(maybe).collect();
-        let none = Vec::new();
+        let none = List::new();
         let events = recorded["events"].as_array().unwrap_or(&none);
         events.iter().for_each(|event| run.recorded.collect(event));
         live.iter().for_each(|event| run.live.collect(event));

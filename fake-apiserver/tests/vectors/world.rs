@@ -1,7 +1,7 @@
 //! What the recording session did that the vectors do not show: waits, statuses that a kubelet would have written, and the
 //! small world of the list and table cases.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::client::{Client, JSON, MERGE, NAMESPACES, STRATEGIC, pause, poll};
 

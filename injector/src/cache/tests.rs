@@ -1,6 +1,6 @@
 use admission::review::{AdmissionReview, Response};
+use apimachinery::value::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::cut::cut;
 use super::*;
@@ -23,7 +23,7 @@ fn reference(body: &[u8]) -> Option<Reviewed> {
     if let Some(entries) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
         for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
             if entry.get("time").is_some_and(Value::is_string) {
-                entry.insert("time".into(), Value::Null);
+                entry.insert("time", Value::Null);
             }
         }
     }

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use apimachinery::value::{Map, Value};
 use clap::Args;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::{SettingsFlags, input};
 use crate::decide::{Decision, RuleLine};
@@ -104,7 +104,7 @@ impl Explain {
     }
 
     /// The labels of a namespace: from the flag, or from the cluster's objects, always with its name.
-    fn labels_of(&self, namespace: &str) -> anyhow::Result<Map<String, Value>> {
+    fn labels_of(&self, namespace: &str) -> anyhow::Result<Map> {
         let mut labels = Map::new();
         if let Some(text) = &self.namespace_labels {
             for pair in text.split(',').filter(|p| !p.is_empty()) {
@@ -115,7 +115,8 @@ impl Explain {
             }
         } else if let Some(path) = &self.settings.cluster_objects {
             for document in input::documents(path)? {
-                let items = document.value["items"].as_array().cloned().unwrap_or_else(|| vec![document.value.clone()]);
+                let items =
+                    document.value["items"].as_array().cloned().unwrap_or_else(|| [document.value.clone()].into());
                 let found = items.iter().find(|o| o["kind"] == "Namespace" && o["metadata"]["name"] == namespace);
                 labels.extend(found.and_then(|o| o["metadata"]["labels"].as_object().cloned()).into_iter().flatten());
             }
@@ -129,7 +130,7 @@ impl Explain {
 fn webhooks(path: &std::path::Path) -> anyhow::Result<Vec<Webhook>> {
     let mut webhooks = Vec::new();
     for document in input::documents(path)? {
-        let objects = document.value["items"].as_array().cloned().unwrap_or_else(|| vec![document.value.clone()]);
+        let objects = document.value["items"].as_array().cloned().unwrap_or_else(|| [document.value.clone()].into());
         webhooks.extend(objects.iter().flat_map(Webhook::all_of));
     }
     anyhow::ensure!(!webhooks.is_empty(), "{}: there is no MutatingWebhookConfiguration in it", path.display());
@@ -138,7 +139,7 @@ fn webhooks(path: &std::path::Path) -> anyhow::Result<Vec<Webhook>> {
 
 /// The names that the patch adds, by list.
 fn added(pod: &Value, patch: &[Operation]) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
-    let operations = serde_json::to_value(patch)?;
+    let operations = apimachinery::value::to_value(patch)?;
     let after = apimachinery::json_patch::Patch::from_value(operations)
         .and_then(|patch| patch.apply(pod.clone()))
         .map_err(|error| anyhow::anyhow!("the patch does not apply: {error}"))?;

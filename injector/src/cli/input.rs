@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use apimachinery::value::Value;
 use apimachinery::yaml;
-use serde_json::Value;
 
 /// A document of a file, and the line on which it begins.
 pub(super) struct Document {
@@ -95,9 +95,9 @@ fn as_the_controller_makes_it(pod: &mut Value, object: &Value, kind: &str, name:
     let Some(map) = pod.as_object_mut() else { return };
     map.insert("apiVersion".to_owned(), "v1".into());
     map.insert("kind".to_owned(), "Pod".into());
-    let metadata = map.entry("metadata").or_insert_with(|| serde_json::json!({}));
+    let metadata = map.entry("metadata").or_insert_with(|| apimachinery::value::json!({}));
     if !metadata.is_object() {
-        *metadata = serde_json::json!({});
+        *metadata = apimachinery::value::json!({});
     }
     let (owner, owner_kind, api_version) = match kind {
         "Deployment" => (format!("{name}-{HASH}"), "ReplicaSet", "apps/v1"),
@@ -105,13 +105,13 @@ fn as_the_controller_makes_it(pod: &mut Value, object: &Value, kind: &str, name:
         _ => (name.to_owned(), kind, object["apiVersion"].as_str().unwrap_or_default()),
     };
     metadata["generateName"] = format!("{owner}-").into();
-    metadata["ownerReferences"] = serde_json::json!([
+    metadata["ownerReferences"] = apimachinery::value::json!([
         {"apiVersion": api_version, "kind": owner_kind, "name": owner, "controller": true},
     ]);
     if kind == "Deployment"
         && let Some(metadata) = metadata.as_object_mut()
     {
-        let labels = metadata.entry("labels").or_insert_with(|| serde_json::json!({}));
+        let labels = metadata.entry("labels").or_insert_with(|| apimachinery::value::json!({}));
         if let Some(labels) = labels.as_object_mut() {
             labels.insert("pod-template-hash".to_owned(), HASH.into());
         }

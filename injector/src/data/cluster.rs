@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::Ids;
 use crate::config::NativeSidecars;

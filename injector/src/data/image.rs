@@ -1,6 +1,6 @@
 //! The proxy's image names.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::value::{Value as View, format};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// Kind, API version and name of a pod's workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) struct Identity<'a> {
 /// Finds the workload from the controller's reference.
 ///
 /// A ReplicaSet of a Deployment ends in the pod's hash label, a CronJob's Job in a time; the API is not asked.
-pub(crate) fn identify<'a>(metadata: &'a Value, labels: &'a Map<String, Value>) -> Identity<'a> {
+pub(crate) fn identify<'a>(metadata: &'a Value, labels: &'a Map) -> Identity<'a> {
     let text = |v: &'a Value, k: &str| v.get(k).and_then(Value::as_str).unwrap_or_default();
     let pod = || Identity {
         kind: Cow::Borrowed("Pod"),

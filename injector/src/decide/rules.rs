@@ -1,7 +1,7 @@
 //! The rules of Istio 1.9 and later.
 
 use apimachinery::labels::Selector;
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::{Decision, Reason, Trail};
 
@@ -37,8 +37,8 @@ struct Rule {
 pub(crate) struct Subject<'a> {
     pub(crate) host_network: bool,
     pub(crate) namespace: &'a str,
-    pub(crate) labels: &'a Map<String, Value>,
-    pub(crate) annotations: &'a Map<String, Value>,
+    pub(crate) labels: &'a Map,
+    pub(crate) annotations: &'a Map,
 }
 
 /// A decision, and what to tell the pod's owner about malformed values.
@@ -49,7 +49,7 @@ pub(crate) struct Verdict {
 
 impl Rules {
     /// Reads `policy`, `neverInjectSelector` and `alwaysInjectSelector`.
-    pub(crate) fn new(config: &Map<String, Value>) -> Self {
+    pub(crate) fn new(config: &Map) -> Self {
         let policy = match config.get("policy").and_then(Value::as_str) {
             Some("enabled") => Policy::Enabled,
             Some("disabled") => Policy::Disabled,
@@ -63,7 +63,7 @@ impl Rules {
     }
 
     /// Reads the selectors, with the policy of `istioctl kube-inject`: always enabled.
-    pub(crate) fn enabled(config: &Map<String, Value>) -> Self {
+    pub(crate) fn enabled(config: &Map) -> Self {
         Self { policy: Policy::Enabled, ..Self::new(config) }
     }
 
@@ -133,7 +133,7 @@ impl Rules {
 }
 
 /// Empty selectors match nothing here, so they are left out.
-fn selectors(config: &Map<String, Value>, key: &str) -> Vec<Rule> {
+fn selectors(config: &Map, key: &str) -> Vec<Rule> {
     let items = config.get(key).and_then(Value::as_array).into_iter().flatten().enumerate();
     let empty = |v: &Value, k: &str| match v.get(k) {
         Some(Value::Object(m)) => m.is_empty(),

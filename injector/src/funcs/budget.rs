@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use apimachinery::value::Value as Json;
 use regex::Regex;
-use serde_json::Value as Json;
 
 use crate::value::{MAX_OUTPUT, Value};
 

@@ -283,7 +283,7 @@ fn kind(value: &Value<'_>) -> &'static str {
         Value::String(_) => "string",
         Value::Enum(_) => "int32",
         Value::Duration(_) | Value::Wrapper(_) => "ptr",
-        Value::Free(serde_json::Value::Array(_)) | Value::List(_) | Value::Typed(..) => "slice",
+        Value::Free(apimachinery::value::Value::Array(_)) | Value::List(_) | Value::Typed(..) => "slice",
         Value::Free(_) | Value::Map(_) | Value::Strings(_) => "map",
         Value::Struct(..) | Value::Fields(_) => "struct",
     }

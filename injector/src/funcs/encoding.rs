@@ -1,8 +1,8 @@
 //! Sprig's encodings, hashes, JSON, paths and URLs.
 
+use apimachinery::value::Value as Json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value as Json;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::{Context, Function, any, map, string, strval};
@@ -264,13 +264,13 @@ pub(super) fn without_nulls(json: Json) -> Option<Json> {
     match json {
         Json::Null => None,
         Json::Object(map) => {
-            let kept: serde_json::Map<_, _> =
+            let kept: apimachinery::value::Map =
                 map.into_iter().filter_map(|(k, v)| without_nulls(v).map(|v| (k, v))).collect();
             if kept.is_empty() { None } else { Some(Json::Object(kept)) }
         }
         Json::Array(items) => {
             let kept: Vec<_> = items.into_iter().filter_map(without_nulls).collect();
-            if kept.is_empty() { None } else { Some(Json::Array(kept)) }
+            if kept.is_empty() { None } else { Some(Json::Array(kept.into())) }
         }
         other => Some(other),
     }

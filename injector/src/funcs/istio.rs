@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::Value as Json;
 use apimachinery::yaml;
-use serde_json::Value as Json;
 
 use super::budget::fits;
 use super::encoding::{escape_html, go_duration, go_json, without_nulls};
@@ -188,7 +188,7 @@ fn append_network(existing: &str, network: &str) -> String {
         }
         let (head, tail) = existing.split_at(end);
         let comma = if items.is_empty() { "" } else { ", " };
-        let added = serde_json::json!({ "name": name, "namespace": namespace });
+        let added = apimachinery::value::json!({ "name": name, "namespace": namespace });
         return format!("{head}{comma}{added}{tail}");
     }
     if existing.split(',').any(|n| n.trim() == network) {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::{Budget, Context, find, left_out, names};
 use crate::template::{Template, Value};

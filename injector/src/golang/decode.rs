@@ -6,7 +6,7 @@
 
 use apimachinery::go_json;
 use apimachinery::schema::{Kind, Type};
-use serde_json::Value;
+use apimachinery::value::Value;
 
 /// Go's types of strings, by JSON field; others are plain strings.
 const STRINGS: [(&str, &str); 12] = [
@@ -112,7 +112,7 @@ impl<'v> Decoder<'v> {
 
     fn fields<'k>(
         &mut self,
-        map: &'v serde_json::Map<String, Value>,
+        map: &'v apimachinery::value::Map,
         kind_of: impl Fn(&str) -> Option<&'k Kind>,
     ) -> Result<(), String> {
         let mut keys: Vec<_> = map.iter().collect();
@@ -169,7 +169,7 @@ fn number(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use apimachinery::schema;
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 //! `istioctl kube-inject` decodes a document into Go's types and prints those: statuses with their zero counters, for one.
 //! Whoever compares our output with its finds the same fields; everything unknown to Go's types stays, too.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 /// Adds the fields that are never omitted, and drops the zero values that always are.
 pub(super) fn complete(document: &mut Value) {

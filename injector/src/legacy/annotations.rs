@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::Generation;
 use crate::golang;
@@ -28,7 +28,7 @@ const CHECKED: [(&str, Check); 11] = [
 ];
 
 /// Checks all annotations; the message names each that is wrong, with its value, in Istio's words.
-pub(crate) fn check(annotations: Option<&Map<String, Value>>, generation: Generation) -> Result<(), String> {
+pub(crate) fn check(annotations: Option<&Map>, generation: Generation) -> Result<(), String> {
     let Some(annotations) = annotations else { return Ok(()) };
     let wrong: Vec<String> = CHECKED
         .iter()

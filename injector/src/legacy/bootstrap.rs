@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{List, Map, Value, json};
 
 use super::{Generation, shape};
 use crate::funcs::go_duration;
@@ -134,13 +134,13 @@ fn statistics() -> Value {
     })
 }
 
-fn metadata(environment: &BTreeMap<String, String>) -> Result<Map<String, Value>, String> {
+fn metadata(environment: &BTreeMap<String, String>) -> Result<Map, String> {
     let mut out = Map::new();
     for (name, value) in environment {
         if let Some(key) = name.strip_prefix("ISTIO_META_") {
             out.insert(key.to_owned(), value.as_str().into());
         } else if name.starts_with("ISTIO_METAJSON_") {
-            let object: Map<String, Value> =
+            let object: Map =
                 serde_json::from_str(value).map_err(|e| format!("variable {name} is no JSON object: {e}"))?;
             out.extend(object);
         }
@@ -183,7 +183,7 @@ mod tests {
         let none = of(&json!({}), &[]).unwrap();
         assert!(none.get("tracing").is_none() && none.get("stats_sinks").is_none());
         let both = of(&json!({"zipkinAddress": "z:9411", "statsdUdpAddress": "[fd00::1]:8125"}), &[]).unwrap();
-        assert_eq!(both["static_resources"]["clusters"].as_array().map(Vec::len), Some(3));
+        assert_eq!(both["static_resources"]["clusters"].as_array().map(List::len), Some(3));
         assert_eq!(both["stats_sinks"][0]["config"]["address"]["socket_address"]["address"], "fd00::1");
         assert!(of(&json!({"zipkinAddress": "z"}), &[]).unwrap_err().contains("zipkinAddress"));
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use apimachinery::schema::{self, Type};
-use serde_json::{Value as Json, json};
+use apimachinery::value::{Value as Json, json};
 
 use super::{Generation, Legacy, annotations_of, list, shape};
 use crate::engine::{Error, Owner};

@@ -1,7 +1,7 @@
 //! Whether a pod is injected, by the rules of Istio 1.0 to 1.8.
 
 use apimachinery::labels::Selector;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::{Generation, Legacy, annotations_of};
 use crate::decide::{Decision, Reason, Trail};

@@ -1,20 +1,20 @@
 //! The object defaults that Istio 1.0 writes into what it injects: those of the Kubernetes API of its time. Later
 //! releases leave them to the apiserver.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
-fn absent(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
+fn absent(map: &mut Map, key: &str, value: impl Into<Value>) {
     let entry = map.entry(key).or_insert(Value::Null);
     if entry.is_null() || entry.as_str() == Some("") || entry.as_i64() == Some(0) {
         *entry = value.into();
     }
 }
 
-fn each<'a>(parent: &'a mut Map<String, Value>, list: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+fn each<'a>(parent: &'a mut Map, list: &str) -> impl Iterator<Item = &'a mut Map> {
     parent.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
-fn child<'a>(parent: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
+fn child<'a>(parent: &'a mut Map, path: &[&str]) -> Option<&'a mut Map> {
     let mut map = parent;
     for key in path {
         map = map.get_mut(*key)?.as_object_mut()?;
@@ -66,7 +66,7 @@ pub(crate) fn container(container: &mut Value) {
     }
 }
 
-fn http_get(get: &mut Map<String, Value>) {
+fn http_get(get: &mut Map) {
     absent(get, "path", "/");
     absent(get, "scheme", "HTTP");
 }

@@ -1,7 +1,7 @@
 //! From a template's output to the operations that put it into a pod.
 
 use apimachinery::quantity::Quantity;
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::data::Workload;
 use super::rendered::Rendered;
@@ -90,7 +90,7 @@ fn already_injected(
     purpose: Purpose,
     status: &Status,
 ) -> Result<bool, Error> {
-    let without = |annotations: &Map<String, Value>| {
+    let without = |annotations: &Map| {
         let mut before = pod.clone();
         if let Some(own) = before["metadata"]["annotations"].as_object_mut() {
             own.retain(|key, value| key != status::KEY && annotations.get(key) != Some(value));
@@ -125,7 +125,7 @@ fn already_injected(
     // Annotations that an injector added look like the user's; but the sidecar was told those that were there before.
     let told = proxy.and_then(|proxy| {
         let variable = proxy["env"].as_array()?.iter().find(|v| name(v) == "ISTIO_METAJSON_ANNOTATIONS")?;
-        serde_json::from_str::<Map<String, Value>>(variable["value"].as_str()?).ok()
+        serde_json::from_str::<Map>(variable["value"].as_str()?).ok()
     });
     let mut added = rendered.annotations;
     added.extend(legacy.annotations.clone());
@@ -317,7 +317,7 @@ fn add_all(pod: &Value, key: &str, items: Vec<Value>, operations: &mut Vec<Opera
     for value in items {
         let path = format!("/spec/{key}");
         operations.push(if absent {
-            Operation::Add { path, value: Value::Array(vec![value]) }
+            Operation::Add { path, value: Value::from(vec![value]) }
         } else {
             Operation::Add { path: path + "/-", value }
         });
@@ -348,8 +348,8 @@ fn pod_security_context(legacy: &Legacy, pod: &Value, rendered: Option<Value>) -
     (context != own).then_some(Operation::Add { path, value: Value::Object(context) })
 }
 
-fn annotate(pod: &Value, status: &Status, mut more: Map<String, Value>, operations: &mut Vec<Operation>) {
-    more.insert(status::KEY.to_owned(), Value::String(status.text()));
+fn annotate(pod: &Value, status: &Status, mut more: Map, operations: &mut Vec<Operation>) {
+    more.insert(status::KEY.to_owned(), Value::from(status.text()));
     if !pod["metadata"].is_object() {
         operations.push(Operation::Add { path: "/metadata".to_owned(), value: json!({"annotations": more}) });
         return;
@@ -404,6 +404,6 @@ fn push(object: &mut Value, key: &str, item: Value) {
     let list = object.entry(key).or_insert(Value::Null);
     match list {
         Value::Array(items) => items.push(item),
-        other => *other = Value::Array(vec![item]),
+        other => *other = Value::from(vec![item]),
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP probes through the sidecar (Istio 1.1 to 1.8): kubelet asks the sidecar's status port, the sidecar asks the
 //! application.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 /// What rewriting one pod's probes comes to.
 #[derive(Debug, Default, PartialEq)]

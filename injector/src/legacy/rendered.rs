@@ -5,7 +5,7 @@
 
 use apimachinery::quantity::Quantity;
 use apimachinery::schema::{self, Kind, Type};
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use crate::golang::{self, decode};
 
@@ -17,7 +17,7 @@ pub(crate) struct Rendered {
     pub(crate) volumes: Vec<Value>,
     pub(crate) image_pull_secrets: Vec<Value>,
     pub(crate) dns_config: Option<Value>,
-    pub(crate) annotations: Map<String, Value>,
+    pub(crate) annotations: Map,
     pub(crate) rewrite_probes: bool,
     /// The pod's security context, from 1.6 on.
     pub(crate) security_context: Option<Value>,
@@ -74,7 +74,7 @@ fn typed(document: &Value) -> Result<Rendered, String> {
     let list = |key: &str| -> Result<Vec<Value>, String> {
         let (Some(value), Some(field)) = (document.get(key), spec.field(key)) else { return Ok(Vec::new()) };
         match coerce(value, &field.kind).map_err(|e| format!("{key}{e}"))? {
-            Some(Value::Array(items)) => Ok(items),
+            Some(Value::Array(items)) => Ok(items.into()),
             _ => Ok(Vec::new()),
         }
     };
@@ -131,7 +131,7 @@ fn zero(kind: &Kind) -> Value {
         Kind::Boolean => Value::Bool(false),
         Kind::Map(_) | Kind::Object(_) => Value::Object(Map::new()),
         Kind::List(_) | Kind::Any => Value::Null,
-        _ => Value::String(String::new()),
+        _ => Value::from(String::new()),
     }
 }
 
@@ -148,7 +148,7 @@ fn coerce(value: &Value, kind: &Kind) -> Result<Option<Value>, String> {
     Ok(Some(match (kind, value) {
         (_, Value::Null) => return Ok(None),
         (Kind::String | Kind::Time | Kind::MicroTime | Kind::Bytes, Value::String(_)) => value.clone(),
-        (Kind::String, Value::Bool(_) | Value::Number(_)) => Value::String(value.to_string()),
+        (Kind::String, Value::Bool(_) | Value::Number(_)) => Value::from(value.to_string()),
         (Kind::String | Kind::Time | Kind::MicroTime | Kind::Bytes, _) => return wrong("a string"),
         (Kind::Int32 | Kind::Int64, Value::Number(n)) if n.is_i64() => value.clone(),
         (Kind::Int32 | Kind::Int64, _) => return wrong("a whole number"),
@@ -156,7 +156,7 @@ fn coerce(value: &Value, kind: &Kind) -> Result<Option<Value>, String> {
         (Kind::Number, _) => return wrong("a number"),
         (Kind::Boolean, _) => return wrong("a boolean"),
         (Kind::Quantity, Value::String(text)) if Quantity::parse(text).is_some() => value.clone(),
-        (Kind::Quantity, Value::Number(_)) => Value::String(value.to_string()),
+        (Kind::Quantity, Value::Number(_)) => Value::from(value.to_string()),
         (Kind::Quantity, _) => return wrong("a quantity such as 100m or 128Mi"),
         (Kind::IntOrString, Value::String(_) | Value::Number(_)) => value.clone(),
         (Kind::IntOrString, _) => return wrong("a number or a name"),
@@ -168,14 +168,14 @@ fn coerce(value: &Value, kind: &Kind) -> Result<Option<Value>, String> {
             for (at, item) in items.iter().enumerate() {
                 out.push(coerce(item, inner).map_err(|e| format!("[{at}]{e}"))?.unwrap_or_else(|| zero(inner)));
             }
-            Value::Array(out)
+            Value::from(out)
         }
         (Kind::List(_), _) => return wrong("a list"),
         (Kind::Any, _) => value.clone(),
     }))
 }
 
-fn object<'k>(map: &Map<String, Value>, kind_of: impl Fn(&str) -> Option<&'k Kind>) -> Result<Value, String> {
+fn object<'k>(map: &Map, kind_of: impl Fn(&str) -> Option<&'k Kind>) -> Result<Value, String> {
     let mut out = Map::new();
     for (key, value) in map {
         let Some(kind) = kind_of(key) else { continue };
@@ -188,7 +188,7 @@ fn object<'k>(map: &Map<String, Value>, kind_of: impl Fn(&str) -> Option<&'k Kin
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

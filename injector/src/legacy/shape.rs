@@ -1,6 +1,6 @@
 //! The mesh configuration of Istio 1.0 to 1.8: fields and built-in defaults.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::Generation;
 use crate::mesh::shape::{Field, Kind, Message};

@@ -1,7 +1,7 @@
 //! The annotation `sidecar.istio.io/status`: what an earlier injection put into a pod.
 
+use apimachinery::value::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::annotations_of;
 

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::config::Settings;
 use crate::engine::Owner;
@@ -54,10 +54,11 @@ fn inject(injector: &Injector, pod: &Value) -> Injected {
 }
 
 fn patched(pod: &Value, injected: &Injected) -> Value {
-    let patch: json_patch::Patch = serde_json::from_value(serde_json::to_value(&injected.patch).unwrap()).unwrap();
-    let mut pod = pod.clone();
+    let patch: json_patch::Patch =
+        apimachinery::value::from_value(apimachinery::value::to_value(&injected.patch).unwrap()).unwrap();
+    let mut pod = pod.clone().into();
     json_patch::patch(&mut pod, &patch).unwrap();
-    pod
+    pod.into()
 }
 
 fn injected(injector: &Injector, pod: &Value) -> Value {
@@ -301,7 +302,7 @@ mod properties {
             let injector = [injector(V1_0, ""), injector(V1_2, "rewrite: true"), injector(V1_8, "")].into_iter().nth(era).unwrap();
             let after = injected(&injector, &pod);
             for list in ["containers", "initContainers", "volumes"] {
-                let mut left: Vec<Value> = after["spec"][list].as_array().cloned().unwrap_or_default();
+                let mut left = after["spec"][list].as_array().cloned().unwrap_or_default();
                 left.retain(|item| !item["name"].as_str().unwrap().starts_with("istio-"));
                 let mut before = pod["spec"][list].as_array().cloned().unwrap_or_default();
                 // Probes are the one thing that may change.

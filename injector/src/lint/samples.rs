@@ -1,6 +1,6 @@
 //! Pods that between them go through the branches that templates have.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 /// Name and pod.
 pub(crate) fn pods() -> Vec<(&'static str, Value)> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// The ProxyConfig resources of a cluster, as the ProxyConfig fields that they set.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +12,7 @@ pub(crate) struct ProxyConfigs {
 
 #[derive(Debug, Clone)]
 struct Resource {
-    selector: Option<Map<String, Value>>,
+    selector: Option<Map>,
     fields: Value,
 }
 
@@ -48,9 +48,9 @@ impl ProxyConfigs {
     }
 
     /// The oldest resource of a namespace whose selector matches these labels.
-    pub(crate) fn of_labels(&self, namespace: &str, labels: &Map<String, Value>) -> Option<&Value> {
+    pub(crate) fn of_labels(&self, namespace: &str, labels: &Map) -> Option<&Value> {
         let all = self.by_namespace.get(namespace)?;
-        let matches = |wanted: &Map<String, Value>| wanted.iter().all(|(k, v)| labels.get(k) == Some(v));
+        let matches = |wanted: &Map| wanted.iter().all(|(k, v)| labels.get(k) == Some(v));
         all.iter().find(|r| r.selector.as_ref().is_some_and(|s| !s.is_empty() && matches(s))).map(|r| &r.fields)
     }
 }

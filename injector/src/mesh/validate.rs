@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::nanoseconds;
 use crate::golang::quoted;
@@ -127,7 +127,7 @@ fn is_host(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

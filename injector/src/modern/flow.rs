@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use apimachinery::quantity::Quantity;
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Text, Value, json};
 
 use super::{Modern, path};
 use crate::data::{self, Ids, PROXY_CONFIG, TemplateData, image, owner};
@@ -126,7 +126,7 @@ impl Modern {
     }
 
     /// The URL's variables with the cluster and the network from where they are known.
-    fn variables(&self, pass: &Pass<'_>, labels: &Map<String, Value>) -> Vec<(String, String)> {
+    fn variables(&self, pass: &Pass<'_>, labels: &Map) -> Vec<(String, String)> {
         let mut all: BTreeMap<String, String> = pass.variables.iter().cloned().collect();
         let value = |pointer: &str| self.values.pointer(pointer).and_then(Value::as_str).filter(|s| !s.is_empty());
         // A label that is there hides the values, even when it is empty.
@@ -225,7 +225,7 @@ fn metadata_in<'p>(pod: &'p Value, namespace: &str) -> Cow<'p, Value> {
     }
     // Templates are not shown the managed fields, which are often the larger part.
     let shown = metadata.into_iter().flatten().filter(|(key, _)| *key != "managedFields");
-    let mut copy: Map<String, Value> = shown.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut copy: Map = shown.map(|(key, value)| (key.clone(), value.clone())).collect();
     if !namespace.is_empty() {
         copy.insert("namespace".to_owned(), namespace.into());
     }
@@ -258,7 +258,7 @@ fn drop_nulls(value: &mut Value) {
 
 /// A volume of the pod that has an injected name keeps its source: with two sources an apiserver would refuse the pod.
 fn keep_sources(target: &Value, layer: &mut Value, warnings: &mut Vec<String>) {
-    let source = |key: &String| key != "name";
+    let source = |key: &Text| key != "name";
     for volume in pod::list_mut(layer, "volumes").into_iter().flatten() {
         let name = pod::name(volume).to_owned();
         let Some(own) = pod::list(target, "volumes").iter().find(|v| pod::name(v) == name) else { continue };
@@ -266,7 +266,7 @@ fn keep_sources(target: &Value, layer: &mut Value, warnings: &mut Vec<String>) {
         if injected.keys().any(|k| k.starts_with('$')) || !own.iter().any(|(k, v)| source(k) && !v.is_null()) {
             continue;
         }
-        let other = |key: &String| source(key) && own.get(key).is_none_or(Value::is_null);
+        let other = |key: &Text| source(key) && own.get(key).is_none_or(Value::is_null);
         if injected.keys().any(other) {
             warnings.push(format!("volume {name:?} of the pod keeps its own source; the injected one is left out"));
             injected.retain(|key, _| !other(key));
@@ -286,7 +286,7 @@ fn make_native(target: &mut Value) {
     if let (Some(container), Some(spec)) = (taken, pod::object_mut(target, "spec")) {
         match spec.get_mut("initContainers").and_then(Value::as_array_mut) {
             Some(list) => list.push(container),
-            None => drop(spec.insert("initContainers".to_owned(), Value::Array(vec![container]))),
+            None => drop(spec.insert("initContainers".to_owned(), Value::from(vec![container]))),
         }
     }
 }
@@ -403,7 +403,7 @@ fn adjust_ids(target: &mut Value, template_pod: &Value, users: &Overrides, tprox
 }
 
 /// The annotation cannot take back what the ProxyConfig says.
-fn tproxy(annotations: &Map<String, Value>, proxy_config: &Value) -> bool {
+fn tproxy(annotations: &Map, proxy_config: &Value) -> bool {
     let configured = proxy_config.get("interceptionMode").and_then(Value::as_str);
     [pod::text(annotations, "sidecar.istio.io/interceptionMode"), configured].contains(&Some("TPROXY"))
 }

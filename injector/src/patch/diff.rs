@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use apimachinery::schema::{Kind, Type};
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::{Operation, escape};
 
@@ -36,13 +36,7 @@ fn below<T>(path: &mut String, token: &str, f: impl FnOnce(&mut String) -> T) ->
     out
 }
 
-fn object(
-    before: &Map<String, Value>,
-    after: Map<String, Value>,
-    ty: Option<&Type>,
-    path: &mut String,
-    out: &mut Vec<Operation>,
-) {
+fn object(before: &Map, after: Map, ty: Option<&Type>, path: &mut String, out: &mut Vec<Operation>) {
     for key in before.keys().filter(|k| !after.contains_key(*k)) {
         below(path, key, |path| out.push(Operation::Remove { path: path.clone() }));
     }
@@ -80,7 +74,7 @@ fn value(
                 _ => None,
             };
             match keyed.and_then(|(item, key)| Some((item, origins(old, &new, key)?))) {
-                Some((item, origin)) => keyed_list(old, new, &origin, item, path, out),
+                Some((item, origin)) => keyed_list(old, new.into(), &origin, item, path, out),
                 None => out.push(Operation::Replace { path: path.clone(), value: Value::Array(new) }),
             }
         }

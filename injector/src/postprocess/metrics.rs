@@ -1,6 +1,6 @@
 //! Merging the application's Prometheus metrics with the proxy's.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::status_port;
 use crate::engine::Error;
@@ -64,12 +64,12 @@ pub(crate) fn merge(target: &mut Value, mesh: &Value, warnings: &mut Vec<String>
 }
 
 /// The port that the pod itself annotates, under any name that Prometheus takes for it.
-fn annotated_port(annotations: &Map<String, Value>) -> Option<&str> {
+fn annotated_port(annotations: &Map) -> Option<&str> {
     let own = annotations.iter().find(|(key, _)| label(key) == "prometheus_io_port");
     own.and_then(|(_, value)| value.as_str())
 }
 
-fn enabled(annotations: &Map<String, Value>, mesh: &Value) -> bool {
+fn enabled(annotations: &Map, mesh: &Value) -> bool {
     let asked = pod::text(annotations, "prometheus.istio.io/merge-metrics").and_then(parse_bool);
     asked.unwrap_or_else(|| mesh.get("enablePrometheusMerge").and_then(Value::as_bool).unwrap_or(false))
 }
@@ -79,7 +79,7 @@ fn label(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-fn read(annotations: &Map<String, Value>, warnings: &mut Vec<String>) -> Scrape {
+fn read(annotations: &Map, warnings: &mut Vec<String>) -> Scrape {
     let mut out = Scrape::default();
     for (key, value) in annotations.iter().filter(|(k, _)| k.starts_with("prometheus")) {
         let value = value.as_str().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::pod::{self, CORE_DUMP, INIT, PROXY, VALIDATION};
 
@@ -62,7 +62,7 @@ pub(crate) fn keep(target: &mut Value, before: &Value) {
 
 fn keep_list(list: &mut [Value], before: &[Value], key: &str) {
     let of = |item: &Value| match item.get(key) {
-        Some(Value::String(s)) => Some(s.clone()),
+        Some(Value::String(s)) => Some(s.to_string()),
         Some(Value::Number(n)) => Some(n.to_string()),
         _ => None,
     };

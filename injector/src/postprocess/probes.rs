@@ -1,6 +1,6 @@
 //! Probes of the application go through the agent, which the kubelet can reach without mutual TLS.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::{Settings, status_port};
 use crate::pod::{self, PROXY, parse_bool};
@@ -75,7 +75,7 @@ impl Container {
         Self { name: pod::name(container).to_owned(), ports: named.collect(), mesh_port, agent_port }
     }
 
-    fn rewrite(&self, container: &mut Value, recorded: &mut Map<String, Value>, warnings: &mut Vec<String>) {
+    fn rewrite(&self, container: &mut Value, recorded: &mut Map, warnings: &mut Vec<String>) {
         for (probe, short) in [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")] {
             if let Some(probe) = container.get_mut(probe).filter(|p| p.is_object()) {
                 let path = format!("/app-health/{}/{short}", self.name);
@@ -91,14 +91,7 @@ impl Container {
     }
 
     /// Rewrites a probe or a lifecycle handler (`exec`, `sleep` and a handler's `grpc` stay as they are).
-    fn handler(
-        &self,
-        handler: &mut Value,
-        path: &str,
-        probe: bool,
-        recorded: &mut Map<String, Value>,
-        warnings: &mut Vec<String>,
-    ) {
+    fn handler(&self, handler: &mut Value, path: &str, probe: bool, recorded: &mut Map, warnings: &mut Vec<String>) {
         let kinds: &[&str] = if probe { &["httpGet", "grpc", "tcpSocket"] } else { &["httpGet", "tcpSocket"] };
         let Some(&kind) = kinds.iter().find(|k| handler.get(**k).is_some_and(Value::is_object)) else { return };
         let timeout = handler.get("timeoutSeconds").filter(|t| t.as_i64() != Some(0)).cloned();

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::{Shape, Template, Value};
 use crate::funcs::{Budget, Context};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value as Json;
+use apimachinery::value::Value as Json;
 
 use super::Value;
 

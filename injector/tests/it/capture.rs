@@ -2,8 +2,8 @@
 
 use admission::capture::{Options, Reader, Recorder, Redactor, logs};
 use apimachinery::clock::Clock;
+use apimachinery::value::{Value, json};
 use injector::serve;
-use serde_json::{Value, json};
 
 use crate::support::{Certificate, Client, Folder, Protocol, pod, review};
 

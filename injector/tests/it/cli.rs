@@ -114,14 +114,14 @@ webhooks:
             ["explain", "--boxed", "modern", "-f", "web.yaml", "--json", "--webhook-config", "webhook.yaml"];
         let output = run.command(&[&arguments[..], &["--namespace-labels", labels]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()[0].clone()
+        serde_json::from_slice::<apimachinery::value::Value>(&output.stdout).unwrap()[0].clone()
     };
     let called = explain("istio-injection=enabled");
     assert_eq!((&called["called"], &called["injected"]), (&true.into(), &false.into()));
     assert_eq!(called["decision"]["reason"], "label");
     assert_eq!(
         called["matchConditions"],
-        serde_json::json!([{
+        apimachinery::value::json!([{
             "webhook": "injector/namespace.sidecar-injector.istio.io", "name": "not-kube-system",
             "expression": "request.namespace !=\n  \"kube-system\"", "outcome": "not evaluated offline",
         }])

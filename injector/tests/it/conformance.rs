@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use apimachinery::value::{Map, Value, json};
 use apimachinery::yaml;
 use injector::Injector;
 use injector::config::{Environment, Settings};
-use serde_json::{Map, Value, json};
 
 use crate::equal::differences;
 
@@ -43,7 +43,7 @@ impl Data {
     }
 
     fn cases(&self, suite: &str) -> Vec<Value> {
-        self.index["suites"][suite]["cases"].as_array().cloned().unwrap_or_default()
+        self.index["suites"][suite]["cases"].as_array().cloned().unwrap_or_default().into()
     }
 
     fn base(&self, settings: &Value) -> Settings {
@@ -102,13 +102,13 @@ fn answer(injector: &Injector, body: &[u8], path: &str, pod: &Value) -> Result<(
     use base64::Engine as _;
     let reviewed: Value = serde_json::from_slice(&injector.review(body, path).body).unwrap();
     let response = reviewed["response"].clone();
-    let mut patched = pod.clone();
+    let mut patched = serde_json::Value::from(pod.clone());
     if let Some(patch) = response["patch"].as_str() {
         let bytes = base64::engine::general_purpose::STANDARD.decode(patch).unwrap();
         let patch: json_patch::Patch = serde_json::from_slice(&bytes).unwrap();
         json_patch::patch(&mut patched, &patch).map_err(|e| format!("the patch does not apply: {e}"))?;
     }
-    Ok((response, patched))
+    Ok((response, patched.into()))
 }
 
 fn check(name: &str, problems: Vec<String>, failed: &mut Vec<String>) {
@@ -192,7 +192,7 @@ fn http_settings(data: &Data, case: &Value) -> Settings {
     let mut variables = vec![("ENABLE_NATIVE_SIDECARS".to_owned(), native)];
     for (k, v) in case["env"].as_object().into_iter().flatten() {
         variables.retain(|(name, _)| name != k);
-        variables.push((k.clone(), v.as_str().unwrap().to_owned()));
+        variables.push((k.clone().into(), v.as_str().unwrap().to_owned()));
     }
     settings.environment = Environment::from_variables(variables);
     settings

@@ -1,6 +1,6 @@
 //! What counts as the same Kubernetes object: equal after typed encoding has dropped what it drops.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// Fields that the typed encoding leaves out when they hold the zero value.
 const ZERO_OMITTED: &[&str] = &[
@@ -80,7 +80,7 @@ fn json_text(value: &Value) -> Value {
                 if let Some(map) = parsed.as_object_mut() {
                     map.remove("version");
                 }
-                serde_json::json!({ "(JSON)": parsed.to_string() })
+                apimachinery::value::json!({ "(JSON)": parsed.to_string() })
             }
             Err(_) => value.clone(),
         },

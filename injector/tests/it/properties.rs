@@ -1,10 +1,10 @@
 //! What holds for every pod: a second injection changes nothing, nothing of the user's is lost, unrelated changes commute,
 //! and no input ends the process.
 
+use apimachinery::value::{Value, json};
 use injector::{Injector, patch};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use serde_json::{Value, json};
 
 use crate::settings::{self, Loaded};
 
@@ -87,7 +87,7 @@ fn containers(own: &'static [&'static str]) -> impl Strategy<Value = Value> {
             }
             out.insert(if first { 0 } else { out.len() }, c);
         }
-        Value::Array(out)
+        Value::from(out)
     })
 }
 
@@ -157,18 +157,18 @@ fn pod() -> impl Strategy<Value = Value> {
 fn injected(injector: &Injector, pod: &Value, path: &str) -> (Value, usize) {
     let done = injector.inject_object(pod, "shop", path).unwrap();
     let patch: json_patch::Patch = serde_json::from_slice(&patch::to_bytes(&done.patch)).unwrap();
-    let mut out = pod.clone();
+    let mut out = pod.clone().into();
     json_patch::patch(&mut out, &patch).unwrap();
-    (out, done.patch.len())
+    (out.into(), done.patch.len())
 }
 
 /// The same under a configuration that may deny the pod: nothing then. The older eras deny containers of injected names.
 fn admitted(loaded: &Loaded, pod: &Value, path: &str) -> Option<Value> {
     let done = loaded.injector.inject_object(pod, "shop", path).ok()?;
     let patch: json_patch::Patch = serde_json::from_slice(&patch::to_bytes(&done.patch)).unwrap();
-    let mut out = pod.clone();
+    let mut out = pod.clone().into();
     json_patch::patch(&mut out, &patch).unwrap();
-    Some(out)
+    Some(out.into())
 }
 
 /// What an unrelated webhook does to a pod: an annotation, a variable in each application container, a field of the pod, a
@@ -340,7 +340,7 @@ proptest! {
         prop_assert_eq!(&answer["response"]["uid"], "u");
         if let Ok(done) = injector.inject_object(&wild, "shop", "/inject") {
             let patch: json_patch::Patch = serde_json::from_slice(&patch::to_bytes(&done.patch)).unwrap();
-            prop_assert!(json_patch::patch(&mut wild.clone(), &patch).is_ok());
+            prop_assert!(json_patch::patch(&mut wild.clone().into(), &patch).is_ok());
         }
     }
 

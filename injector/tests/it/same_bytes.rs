@@ -4,8 +4,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use apimachinery::value::json;
 use injector::Injector;
-use serde_json::json;
 
 use crate::{settings, support};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use apimachinery::value::{Value, json};
 use injector::config::{Environment, Settings};
 use injector::{Injector, boxed};
-use serde_json::{Value, json};
 
 /// A configuration that is loaded.
 pub(crate) struct Loaded {

@@ -162,7 +162,7 @@ impl Client {
     pub(crate) async fn injected_image(&mut self) -> Option<String> {
         let (status, body) = self.post(Some("application/json"), review("shop", &pod()).to_string()).await;
         assert_eq!(status, 200, "{body:?}");
-        let review: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let review: apimachinery::value::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(review["response"]["allowed"], true, "{review}");
         let after = patched(&pod(), &review["response"])?;
         let containers = after["spec"]["containers"].as_array().unwrap().clone();
@@ -172,25 +172,28 @@ impl Client {
 }
 
 /// The pod with the response's patch applied; `None` without a patch.
-pub(crate) fn patched(pod: &serde_json::Value, response: &serde_json::Value) -> Option<serde_json::Value> {
+pub(crate) fn patched(
+    pod: &apimachinery::value::Value,
+    response: &apimachinery::value::Value,
+) -> Option<apimachinery::value::Value> {
     use base64::Engine;
     let patch = base64::engine::general_purpose::STANDARD.decode(response["patch"].as_str()?).unwrap();
     let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
-    let mut pod = pod.clone();
+    let mut pod = pod.clone().into();
     json_patch::patch(&mut pod, &patch).unwrap();
-    Some(pod)
+    Some(pod.into())
 }
 
-pub(crate) fn pod() -> serde_json::Value {
-    serde_json::json!({
+pub(crate) fn pod() -> apimachinery::value::Value {
+    apimachinery::value::json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "web", "labels": {"app": "web"}},
         "spec": {"containers": [{"name": "app", "image": "app:1", "ports": [{"containerPort": 8080}]}]},
     })
 }
 
-pub(crate) fn review(namespace: &str, pod: &serde_json::Value) -> serde_json::Value {
-    serde_json::json!({
+pub(crate) fn review(namespace: &str, pod: &apimachinery::value::Value) -> apimachinery::value::Value {
+    apimachinery::value::json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
             "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",

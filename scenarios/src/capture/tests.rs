@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use admission::capture::{Options as Recording, Reader, Record, Recorder, Redactor, logs};
 use apimachinery::clock::Clock;
+use apimachinery::value::{Value, json};
 use bytes::Bytes;
-use serde_json::{Value, json};
 
 use super::*;
 use crate::hook::{Answerer, Certificate, Hook};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use admission::review::{Reply, ReplyBody};
 use apimachinery::json_patch::Patch;
+use apimachinery::value::Value;
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::case::Case;

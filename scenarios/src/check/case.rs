@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use admission::capture::Record;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 /// A captured review.
 #[derive(Clone, Debug)]

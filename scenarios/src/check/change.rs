@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 /// Fields by which items of a list are told apart, the first that all items have.
 const KEYS: [&str; 5] = ["name", "mountPath", "containerPort", "devicePath", "ip"];
@@ -42,7 +42,7 @@ fn compare(before: &Value, after: &Value, path: &mut Path, out: &mut Vec<Change>
         _ if before == after => {}
         (Value::Object(from), Value::Object(to)) => {
             for (key, before) in from {
-                within(path, key.clone(), |path| match to.get(key) {
+                within(path, key.clone().into(), |path| match to.get(key) {
                     Some(after) => compare(before, after, path, out),
                     // An empty value and none are the same to an apiserver.
                     None if is_empty(before) => {}
@@ -50,7 +50,7 @@ fn compare(before: &Value, after: &Value, path: &mut Path, out: &mut Vec<Change>
                 });
             }
             for (key, after) in to.iter().filter(|(key, _)| !from.contains_key(*key)) {
-                within(path, key.clone(), |path| added(after, path, out));
+                within(path, key.clone().into(), |path| added(after, path, out));
             }
         }
         (Value::Array(_), Value::Array(_)) if path.last().is_some_and(|name| WHOLE.contains(&&**name)) => {
@@ -99,7 +99,7 @@ fn key_of(from: &[Value], to: &[Value]) -> Option<&'static str> {
 
 fn text_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.clone().into()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

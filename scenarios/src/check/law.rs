@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::ask::{Asker, Patched, Unpatched};
 use super::case::Case;

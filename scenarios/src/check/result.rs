@@ -1,7 +1,7 @@
 //! What came of it.
 
+use apimachinery::value::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::replay::Latency;
 

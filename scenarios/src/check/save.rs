@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use apimachinery::value::{Value, json};
 use apimachinery::yaml;
-use serde_json::{Value, json};
 
 use super::result::{Checked, Finding};
 
@@ -54,7 +54,7 @@ fn scenario(law: &str, claim: &str, finding: &Finding, webhook: &Value) -> Optio
             let lists = object["spec"].as_object()?.iter().filter_map(|(name, list)| {
                 Some((format!("spec.{name}"), Value::from(list.as_array().filter(|list| !list.is_empty())?.len())))
             });
-            json!({ "status": 201, "lengths": lists.collect::<serde_json::Map<_, _>>() })
+            json!({ "status": 201, "lengths": lists.collect::<apimachinery::value::Map>() })
         }
         _ => return None,
     };

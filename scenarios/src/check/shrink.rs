@@ -5,7 +5,7 @@
 //! would take: required fields stay, and a mount keeps its volume.
 
 use apimachinery::schema::{self, Kind, Type};
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::case::Case;
 use super::law::{Bench, Evidence, Law, Verdict};
@@ -99,7 +99,7 @@ fn collect(value: &Value, shape: Option<Shape>, level: usize, path: &mut Place, 
                     _ => None,
                 };
                 let stays = field.is_some_and(|field| field.required) || kept(path, key);
-                (Step::Key(key.clone()), value, inner, stays)
+                (Step::Key(key.clone().into()), value, inner, stays)
             })
             .collect(),
         Value::Array(items) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use admission::review::{AdmissionReview, Response};
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use super::*;
 use crate::hook::{Answerer, Hook};
@@ -210,7 +210,7 @@ async fn every_other_fault_has_its_law() {
     let text = law(
         "commutes",
         frame(|object| {
-            let volumes = object["spec"]["volumes"].as_array().map_or(0, Vec::len).to_string();
+            let volumes = object["spec"]["volumes"].as_array().map_or(0, List::len).to_string();
             json!([{"op": "add", "path": "/spec/schedulerName", "value": volumes}])
         }),
     )

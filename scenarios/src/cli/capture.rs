@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use apimachinery::clock::Clock;
+use apimachinery::value::json;
 use injector::capture::{RecordingFlags, duration};
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Output;

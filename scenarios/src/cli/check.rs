@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json, to_value};
 
 use super::output::Output;
 use super::{injector, positive, reports, trust};
@@ -69,9 +69,9 @@ impl Args {
             save(&mut checked, directory, &self.scenario_webhook())?;
         }
         // What is saved is meant to be sent; what is shown is not.
-        let all = json!({ "checked": checked, "captured": checked.captured() });
+        let all = json!({ "checked": to_value(&checked).unwrap_or_default(), "captured": checked.captured() });
         let shown = self.reports.shown(&all)?["checked"].take();
-        let checked: Checked = serde_json::from_value(shown.clone())?;
+        let checked: Checked = apimachinery::value::from_value(shown.clone())?;
         if !self.reports.takes_stdout() {
             if output.json {
                 output.print_json(&shown);

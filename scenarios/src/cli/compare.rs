@@ -79,7 +79,7 @@ impl Args {
         // After an interrupt somebody may still wait for standard input.
         runtime.shutdown_background();
         let (comparison, trouble) = compared?;
-        let result = serde_json::to_value(&comparison)?;
+        let result = apimachinery::value::to_value(&comparison)?;
         // First what hours may have gone into, then what a full disk may refuse.
         if !self.reports.takes_stdout() {
             if output.json {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use apimachinery::clock::Clock;
-use serde_json::json;
+use apimachinery::value::{json, to_value};
 
 use super::output::Output;
 use crate::cluster::{Login, Remote, default_path};
@@ -38,7 +38,7 @@ impl Args {
         })?;
         let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
         if output.json {
-            output.print_json(&json!({ "server": login.server, "problems": problems, "findings": findings }));
+            output.print_json(&json!({ "server": login.server, "problems": problems, "findings": to_value(&findings).unwrap_or_default() }));
         } else {
             output.print(&render(&findings, output.style));
         }

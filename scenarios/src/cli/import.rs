@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use admission::capture::{Compression, Reader, Record, Redactor, Writer};
 use anyhow::Context;
+use apimachinery::value::json;
 use indicatif::ProgressBar;
 use injector::capture::RedactionFlags;
-use serde_json::json;
 
 use super::output::Output;
 use crate::import::{Format, Imported, import, manifests};
@@ -128,7 +128,7 @@ impl Args {
         }
         // All of them at once: one file's Deployment may be in another's namespace.
         let objects = std::mem::take(&mut imported.manifests);
-        manifests(objects, imported, put)?;
+        manifests(objects.into(), imported, put)?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::interrupt::{Interrupted, Signals};
 use super::output::Output;

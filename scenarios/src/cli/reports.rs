@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
+use apimachinery::value::Value;
 use clap::ValueEnum;
-use serde_json::Value;
 
 use super::output::Output;
 use crate::report::{Page, html, junit, markdown, without_secrets};

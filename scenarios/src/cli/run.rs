@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::output::Output;
 use super::reports;

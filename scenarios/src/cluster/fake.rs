@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use admission::review::UserInfo;
 use apimachinery::clock::Clock;
+use apimachinery::value::Value;
 use bytes::Bytes;
 use fake_apiserver::admission::{Connection, Connector, TcpConnector};
 use fake_apiserver::{Authorization, FakeApiserver, OnlyRefusals};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
-use serde_json::Value;
 
 use super::{Answer, Api, Ask, Pending};
 use crate::hook::Hook;

@@ -1,7 +1,7 @@
 //! Which URL an object has: learnt from the apiserver's discovery.
 
+use apimachinery::value::Value;
 use http::Method;
-use serde_json::Value;
 
 use super::{Answer, Api, Ask};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use apimachinery::value::Value;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
 use crate::https::{Identity, Trust};
 
@@ -134,7 +134,7 @@ impl Login {
                 command.env(name, value);
             }
         }
-        let info = serde_json::json!({
+        let info = apimachinery::value::json!({
             "apiVersion": exec["apiVersion"], "kind": "ExecCredential", "spec": { "interactive": false },
         });
         let done = command.env("KUBERNETES_EXEC_INFO", info.to_string()).output();
@@ -158,7 +158,7 @@ impl Login {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

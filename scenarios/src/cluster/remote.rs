@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use apimachinery::value::Value;
 use bytes::Bytes;
 use http::{Request, header};
-use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{Answer, Api, Ask, Login, Pending, fake::warning};

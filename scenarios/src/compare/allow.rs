@@ -1,8 +1,8 @@
 //! Classes of differences that are expected.
 
+use apimachinery::value::{List, Value};
 use apimachinery::yaml;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::differ::plain;
 use super::{Comparison, Part, Values};
@@ -37,12 +37,13 @@ impl Allowed {
     pub fn parse(text: &str) -> Result<Self, String> {
         let value = yaml::parse(text).map_err(|error| error.to_string())?;
         let items = match value {
-            Value::Null => Vec::new(),
+            Value::Null => List::new(),
             Value::Array(items) => items,
             _ => return Err("want a list of entries with pattern and reason".to_owned()),
         };
-        let entry =
-            |(index, item)| serde_json::from_value(item).map_err(|error| format!("entry {}: {error}", index + 1));
+        let entry = |(index, item)| {
+            apimachinery::value::from_value(item).map_err(|error| format!("entry {}: {error}", index + 1))
+        };
         items.into_iter().enumerate().map(entry).collect::<Result<_, _>>().map(Self)
     }
 

@@ -6,7 +6,7 @@ use admission::capture::{Record, Redactor};
 use admission::review::{AdmissionReview, ReplyBody};
 use apimachinery::json_patch::Patch;
 use apimachinery::schema;
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 use tokio::time::Instant;
 
 use super::differ::{Difference, Step, differences};
@@ -263,7 +263,7 @@ fn name(object: &Value, asked: &str) -> String {
 /// `Deployment/web` where a ReplicaSet says so by its name, else the controlling owner as it is.
 fn owner(object: &Value) -> String {
     let metadata = &object["metadata"];
-    let owners = metadata["ownerReferences"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let owners = metadata["ownerReferences"].as_array().map(List::as_slice).unwrap_or_default();
     let Some(owner) = owners.iter().find(|owner| owner["controller"] == true).or(owners.first()) else {
         return String::new();
     };

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use admission::capture::Record;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::answer::Differing;
 use super::gather::{self, Group};

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use apimachinery::quantity::Quantity;
 use apimachinery::schema::{Field, Kind, ListType, Type};
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::ChangeKind;
@@ -171,7 +171,7 @@ impl Differ {
         self.add(ChangeKind::Changed, Some(before.clone()), Some(after.clone()));
     }
 
-    fn objects(&mut self, before: &Map<String, Value>, after: &Map<String, Value>, place: Place<'_>) {
+    fn objects(&mut self, before: &Map, after: &Map, place: Place<'_>) {
         let moved = self.moved(before, after, place);
         let stayed = |key: &str, list: Option<&Value>| {
             let list = list.filter(|_| CONTAINERS.contains(&key) && !moved.is_empty())?.as_array()?;
@@ -184,17 +184,12 @@ impl Differ {
             let (old, new) = (before.get(key), after.get(key));
             let (less, fewer) = (stayed(key, old), stayed(key, new));
             let (old, new) = (less.as_ref().or(old), fewer.as_ref().or(new));
-            self.at(Step::Key(key.clone()), |differ| differ.value(old, new, below));
+            self.at(Step::Key(key.clone().into()), |differ| differ.value(old, new, below));
         }
     }
 
     /// Compares containers that are in the other list now, such as a sidecar that became a native one; their names.
-    fn moved<'a>(
-        &mut self,
-        before: &'a Map<String, Value>,
-        after: &Map<String, Value>,
-        place: Place<'_>,
-    ) -> HashSet<&'a str> {
+    fn moved<'a>(&mut self, before: &'a Map, after: &Map, place: Place<'_>) -> HashSet<&'a str> {
         let mut names = HashSet::new();
         if !place.object().is_some_and(|ty| CONTAINERS.iter().all(|list| ty.field(list).is_some())) {
             return names;

@@ -1,6 +1,6 @@
 //! Names of a pod's own replaced by placeholders, so that the same change in many pods is one class.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::differ::{Difference, Step, plain};
 use super::{Change, ChangeKind};
@@ -100,7 +100,7 @@ impl Own {
             Value::Array(list) => list.iter().map(|item| self.value(item)).collect(),
             Value::Object(map) => {
                 let pairs = map.iter().map(|(key, value)| (self.text(key), self.value(value)));
-                Value::Object(pairs.collect::<Map<_, _>>())
+                Value::Object(pairs.collect::<Map>())
             }
             other => other.clone(),
         }
@@ -170,7 +170,7 @@ impl Own {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::names::names;
 use crate::replay::{Counts, Latency};

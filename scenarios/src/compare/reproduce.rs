@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use apimachinery::value::{Map, Value, json};
 use apimachinery::yaml;
-use serde_json::{Map, Value, json};
 
 use super::answer::{Found, Pair};
 use super::classes::{Material, Wanted};
@@ -123,7 +123,7 @@ fn get<'a>(object: &'a Value, path: &[Child]) -> Option<&'a Value> {
 
 fn children(object: &Value, path: &[Child]) -> Vec<Child> {
     match get(object, path) {
-        Some(Value::Object(map)) => map.keys().cloned().map(Child::Key).collect(),
+        Some(Value::Object(map)) => map.keys().map(|key| Child::Key(key.to_string())).collect(),
         Some(Value::Array(list)) => (0..list.len()).map(Child::At).collect(),
         _ => Vec::new(),
     }
@@ -306,9 +306,7 @@ fn starless(value: &Value) -> Value {
     match value {
         Value::String(text) => text.replace('*', "\\*").into(),
         Value::Array(list) => list.iter().map(starless).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), starless(value))).collect::<Map<_, _>>().into()
-        }
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), starless(value))).collect::<Map>().into(),
         other => other.clone(),
     }
 }

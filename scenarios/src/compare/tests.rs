@@ -1,7 +1,7 @@
 use apimachinery::schema;
+use apimachinery::value::{Value, json};
 use injector::Injector;
 use injector::boxed::{MODERN, V1_0};
-use serde_json::{Value, json};
 
 use super::differ::differences;
 use super::general::Own;

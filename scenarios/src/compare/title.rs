@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::differ::plain;
 use super::subject::{Subject, VERBS, verb};
@@ -213,7 +213,7 @@ fn split(path: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::*;
 

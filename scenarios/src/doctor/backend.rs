@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::finding::Findings;
 use super::survey::{self, Service, get, said};
@@ -67,7 +67,7 @@ async fn ready(api: &dyn Api, service: &Service, findings: &mut Findings) -> Opt
             return refused(&endpoints, service, findings);
         }
         let subsets = endpoints.body["subsets"].as_array().into_iter().flatten();
-        return Some(subsets.map(|subset| subset["addresses"].as_array().map_or(0, Vec::len)).sum());
+        return Some(subsets.map(|subset| subset["addresses"].as_array().map_or(0, List::len)).sum());
     }
     if !slices.is_success() {
         return refused(&slices, service, findings);

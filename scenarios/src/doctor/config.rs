@@ -1,9 +1,9 @@
 //! The injector's ConfigMaps.
 
+use apimachinery::value::{Value, json};
 use injector::Injector;
 use injector::config::Settings;
 use injector::lint::{self, lint};
-use serde_json::{Value, json};
 
 use super::finding::Findings;
 use super::survey::{self, Survey};

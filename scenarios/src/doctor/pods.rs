@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::{Map, Value, json};
 use injector::Injector;
-use serde_json::{Map, Value, json};
 
 use super::finding::Findings;
 use super::survey::{self, Survey};
@@ -77,7 +77,7 @@ pub(super) async fn check(api: &dyn Api, survey: &Survey, injectors: &[(String, 
         return;
     }
     let mut tally = Tally::default();
-    let mut spaces: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let mut spaces: BTreeMap<String, Map> = BTreeMap::new();
     let read = survey::pages(api, "/api/v1/pods", findings, |pod| {
         let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
         let labels = spaces.entry(namespace.clone()).or_insert_with_key(|name| survey.labels(name));
@@ -107,14 +107,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(
-        &mut self,
-        pod: &Value,
-        namespace: &str,
-        labels: &Map<String, Value>,
-        survey: &Survey,
-        injectors: &[(String, Injector)],
-    ) {
+    fn add(&mut self, pod: &Value, namespace: &str, labels: &Map, survey: &Survey, injectors: &[(String, Injector)]) {
         let metadata = &pod["metadata"];
         let lists = ["containers", "initContainers"].map(|list| pod["spec"][list].as_array());
         let proxied = lists.into_iter().flatten().flatten().any(|container| container["name"] == "istio-proxy");
@@ -137,7 +130,7 @@ impl Tally {
 }
 
 /// Whether the injector of the pod's revision would inject it; one that could not be loaded says nothing.
-fn injects(pod: &Value, namespace: &str, labels: &Map<String, Value>, injectors: &[(String, Injector)]) -> bool {
+fn injects(pod: &Value, namespace: &str, labels: &Map, injectors: &[(String, Injector)]) -> bool {
     let revision = pod["metadata"]["labels"].get(REVISION).or(labels.get(REVISION)).and_then(Value::as_str);
     let revision = revision.filter(|revision| *revision != "default").unwrap_or_default();
     let found = injectors.iter().find(|(of, _)| of == revision).or(injectors.first());

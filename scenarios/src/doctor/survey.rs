@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use apimachinery::value::{Map, Value};
 use http::Method;
 use injector::webhooks::Webhook;
-use serde_json::{Map, Value};
 
 use super::finding::Findings;
 use crate::cluster::{Answer, Api, Ask};
@@ -36,7 +36,7 @@ pub(super) struct Service {
 pub(super) struct Survey {
     pub(super) hooks: Vec<Hook>,
     /// The labels of the namespaces by name, each with its name among them.
-    pub(super) namespaces: BTreeMap<String, Map<String, Value>>,
+    pub(super) namespaces: BTreeMap<String, Map>,
 }
 
 impl Survey {
@@ -92,13 +92,13 @@ impl Survey {
     }
 
     /// The labels of a namespace, with its name.
-    pub(super) fn labels(&self, namespace: &str) -> Map<String, Value> {
+    pub(super) fn labels(&self, namespace: &str) -> Map {
         let unknown = || Map::from_iter([(NAME_LABEL.to_owned(), namespace.into())]);
         self.namespaces.get(namespace).cloned().unwrap_or_else(unknown)
     }
 
     /// The webhooks that an apiserver calls for a pod in a namespace.
-    pub(super) fn called<'a>(&'a self, labels: &Map<String, Value>, pod: &Value) -> Vec<&'a Hook> {
+    pub(super) fn called<'a>(&'a self, labels: &Map, pod: &Value) -> Vec<&'a Hook> {
         self.hooks.iter().filter(|hook| hook.webhook.judge(labels, pod).decided).collect()
     }
 }
@@ -167,7 +167,7 @@ pub(super) async fn pages(api: &dyn Api, path: &str, findings: &mut Findings, mu
             return false;
         }
         if let Some(items) = page.body.get_mut("items").and_then(Value::as_array_mut) {
-            items.drain(..).for_each(&mut each);
+            std::mem::take(items).into_iter().for_each(&mut each);
         }
         match page.body["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
             Some(next) => token = format!("&continue={}", next.replace('+', "%2B").replace('=', "%3D")),

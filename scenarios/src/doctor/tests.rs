@@ -1,8 +1,8 @@
 use apimachinery::clock::Clock;
+use apimachinery::value::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::{Login, Remote};

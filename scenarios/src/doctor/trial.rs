@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::json;
 use http::Method;
-use serde_json::json;
 
 use super::finding::Findings;
 use super::survey::{self, Hook, Survey, said};

@@ -2,11 +2,11 @@
 
 use admission::certificate::Certificate;
 use apimachinery::clock::Timestamp;
+use apimachinery::value::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::{Value, json};
 
 use super::finding::Findings;
 use super::survey::{Hook, Survey};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use admission::review::{AdmissionReview, Response as Answer, ResponseStatus};
+use apimachinery::value::Value;
 use base64::Engine;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -15,7 +16,6 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -114,7 +114,7 @@ fn fixed(reply: &Value, uid: &str) -> Answer {
     let patch = match &reply["patch"] {
         Value::Array(operations) if !operations.is_empty() => Some(Value::Array(operations.clone()).to_string().into()),
         Value::String(text) => {
-            Some(base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_else(|_| text.clone().into_bytes()))
+            Some(base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_else(|_| text.as_bytes().to_vec()))
         }
         _ => None,
     };
@@ -122,11 +122,11 @@ fn fixed(reply: &Value, uid: &str) -> Answer {
     Answer {
         uid: uid.to_owned(),
         allowed: reply["allowed"].as_bool().unwrap_or(true),
-        status: serde_json::from_value::<Option<ResponseStatus>>(reply["status"].clone()).unwrap_or_default(),
+        status: apimachinery::value::from_value::<Option<ResponseStatus>>(reply["status"].clone()).unwrap_or_default(),
         patch,
         warnings: strings("warnings"),
         audit_annotations: annotations
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned())))
             .collect(),
     }
 }

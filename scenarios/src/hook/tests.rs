@@ -1,5 +1,5 @@
+use apimachinery::value::json;
 use bytes::Bytes;
-use serde_json::json;
 
 use super::*;
 use crate::https::{Endpoint, Trust};

@@ -2,9 +2,9 @@
 //! request if none was.
 
 use admission::capture::{Answer, Record};
+use apimachinery::value::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
 
 use super::rebuild::{before_webhooks, members, step, unmark};
 

@@ -4,9 +4,9 @@
 //! review to make. A review is written when the answer is logged.
 
 use admission::capture::{Answer, Record};
+use apimachinery::value::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
 
 use super::Imported;
 

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use admission::capture::Record;
+use apimachinery::value::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use serde_json::{Value, json};
 
 use super::{Error, Imported};
 use crate::cluster::{Api, Ask, Fake, Hosts, Kinds, Setup};

@@ -7,7 +7,7 @@
 //! of it marked: what the stored object has in a marked part, and the patched object has not, was added on the way.
 
 use apimachinery::json_patch::Patch;
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 /// In each object of the sent object: where it stood. No field has this name.
 const MARK: &str = "\u{0}at";
@@ -153,7 +153,7 @@ impl Additions<'_> {
             match (patched.get(key), value) {
                 // Taken out by a webhook, and put back by whoever stored it.
                 (None, _) if sent.is_some() => {}
-                (None, _) => self.found.push((path.to_owned(), key.clone(), value.clone())),
+                (None, _) => self.found.push((path.to_owned(), key.clone().into(), value.clone())),
                 (Some(Value::Object(members)), Value::Object(_)) => {
                     if let Some(Value::String(at)) = members.get(MARK) {
                         self.object(&at.clone(), &patched[key], value);
@@ -161,7 +161,7 @@ impl Additions<'_> {
                 }
                 (Some(Value::Array(items)), Value::Array(stored)) => self.list(&below, items, stored),
                 (Some(patched), _) if Some(patched) == sent && patched != value => {
-                    self.found.push((path.to_owned(), key.clone(), value.clone()));
+                    self.found.push((path.to_owned(), key.clone().into(), value.clone()));
                 }
                 _ => {}
             }
@@ -229,6 +229,6 @@ pub(super) fn unmark(value: &mut Value) {
 }
 
 /// A member, as an object or an empty one.
-pub(super) fn members(value: &Value) -> Map<String, Value> {
+pub(super) fn members(value: &Value) -> Map {
     value.as_object().cloned().unwrap_or_default()
 }

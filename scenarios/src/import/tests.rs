@@ -313,7 +313,7 @@ fn manifest_reviews(texts: &[&str]) -> (Vec<Value>, Imported) {
         import("test", reader, None, &mut imported, |_| Ok(())).unwrap();
     }
     let objects = std::mem::take(&mut imported.manifests);
-    manifests(objects, &mut imported, |record| {
+    manifests(objects.into(), &mut imported, |record| {
         reviews.push(request(record));
         Ok(())
     })

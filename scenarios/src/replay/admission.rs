@@ -19,9 +19,9 @@ use std::sync::Arc;
 use admission::capture::Record;
 use admission::review::Received;
 use apimachinery::skim::Skim;
+use apimachinery::value::{Value, json};
 use fake_apiserver::admission::Outcome;
 use http::Method;
-use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub use meta::{Meta, MetaError, Place};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admission::capture::{Answer, Record, Redactor};
+use apimachinery::value::{Value, json};
 use fake_apiserver::admission::Outcome;
-use serde_json::{Value, json};
 
 use super::{Traced, Verdict};
 use crate::secrets;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use apimachinery::value::{Value, json, to_value};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::{Latency, Problem, Subject, Verdict};
 
@@ -177,7 +177,7 @@ impl Replayed {
             "latencyMicros": {
                 "p50": micros(50.0), "p90": micros(90.0), "p99": micros(99.0), "p999": micros(99.9), "max": micros(100.0),
             },
-            "latencyHistogram": self.latency,
+            "latencyHistogram": to_value(&self.latency).unwrap_or_default(),
         })
     }
 
@@ -214,7 +214,8 @@ impl Replayed {
             lines: u64,
             first: Vec<String>,
         }
-        let written = Written::deserialize(value).map_err(|error| format!("not the result of a replay: {error}"))?;
+        let written =
+            Written::deserialize(value.clone()).map_err(|error| format!("not the result of a replay: {error}"))?;
         Ok(Self {
             totals: written.totals,
             groups: written

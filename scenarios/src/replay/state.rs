@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use apimachinery::value::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::source::{Position, Shard};
 use super::{Log, Replayed};

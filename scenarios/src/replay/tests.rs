@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::*;
 use crate::hook::{Answerer, Hook};
@@ -16,7 +16,7 @@ const LOG: &str = concat!(
     "\n{\"body\":\"torn",
 );
 
-async fn run(reply: serde_json::Value, options: Options) -> (Replayed, Hook) {
+async fn run(reply: apimachinery::value::Value, options: Options) -> (Replayed, Hook) {
     let hook = Hook::new(&("a".into(), "b".into(), 443), Answerer::Reply(reply)).unwrap();
     let url = format!("https://{}", hook.listen().await.unwrap());
     let endpoint = Endpoint::new(&url, &Trust::Pem(hook.ca_pem().into()), Duration::from_secs(30)).unwrap();

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use admission::review::Received;
+use apimachinery::value::{Value, json};
 use fake_apiserver::admission::Trace;
-use serde_json::{Value, json};
 
 use super::Verdict;
 use crate::cluster::Answer;

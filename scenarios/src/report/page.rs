@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::value::Value;
 use apimachinery::yaml;
 use serde::Serialize;
-use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 /// Lines of an object that are shown; what is longer is cut.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::page::{Entry, Latencies, Page, Row, Status, side_by_side, text};
 use super::text::short;
@@ -43,9 +43,9 @@ impl Page {
             return Err(ResultError::Newer(version));
         }
         if result["laws"].is_array() {
-            Ok(check(&serde_json::from_value(result.clone())?))
+            Ok(check(&apimachinery::value::from_value(result.clone())?))
         } else if result["baseline"].is_object() && result["classes"].is_array() {
-            Ok(compare(&serde_json::from_value(result.clone())?))
+            Ok(compare(&apimachinery::value::from_value(result.clone())?))
         } else if result["totals"].is_object() && result["groups"].is_array() {
             Ok(replay(result))
         } else if let Some(list) = result.as_array().filter(|list| list.iter().all(|item| item["scenario"].is_string()))
@@ -296,7 +296,7 @@ fn replay(result: &Value) -> Page {
             page.fact(name, short(Duration::from_micros(micros)));
         }
     }
-    if let Ok(counts) = serde_json::from_value::<Vec<(u64, u64)>>(result["latencyHistogram"].clone()) {
+    if let Ok(counts) = apimachinery::value::from_value::<Vec<(u64, u64)>>(result["latencyHistogram"].clone()) {
         page.latencies.push(Latencies { name: "answers".to_owned(), counts });
     }
     if result["interrupted"] == true {
@@ -316,7 +316,8 @@ fn replay(result: &Value) -> Page {
     for (outcome, status) in
         [("failed", Status::Bad), ("notReplayable", Status::Note), ("denied", Status::Note), ("skipped", Status::Fine)]
     {
-        let reasons: BTreeMap<String, u64> = serde_json::from_value(result[outcome].clone()).unwrap_or_default();
+        let reasons: BTreeMap<String, u64> =
+            apimachinery::value::from_value(result[outcome].clone()).unwrap_or_default();
         let mut reasons: Vec<_> = reasons.into_iter().collect();
         reasons.sort_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
         for (index, (reason, count)) in reasons.into_iter().enumerate() {
@@ -327,7 +328,7 @@ fn replay(result: &Value) -> Page {
     }
     for group in result["groups"].as_array().into_iter().flatten() {
         let cell = |column: &String| match &group[column] {
-            Value::String(text) => text.clone(),
+            Value::String(text) => text.to_string(),
             other => other.to_string(),
         };
         page.rows.push(Row { cells: page.columns.iter().map(cell).collect(), entries: Vec::new() });

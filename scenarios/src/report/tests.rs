@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::*;
 use crate::check::{Checked, Finding, LawResult, LawVerdict};
@@ -76,7 +76,7 @@ pub(super) fn comparison(pods: u64) -> Comparison {
 }
 
 fn page(pods: u64) -> Page {
-    Page::of(&serde_json::to_value(comparison(pods)).unwrap()).unwrap()
+    Page::of(&apimachinery::value::to_value(comparison(pods)).unwrap()).unwrap()
 }
 
 /// The element's text, and how many script elements the page opens and closes.
@@ -92,7 +92,7 @@ fn whatever_pods_are_called_the_page_stays_one() {
     assert_eq!((html.matches("<script").count(), html.matches("</script").count()), (2, 2));
     assert!(!html.contains("<img"));
     let back: Value = serde_json::from_str(data(&html)).unwrap();
-    assert_eq!(back, serde_json::to_value(&page).unwrap(), "nothing is lost by escaping");
+    assert_eq!(back, apimachinery::value::to_value(&page).unwrap(), "nothing is lost by escaping");
     assert!(back["rows"][7]["cells"][1].as_str().unwrap().starts_with(HOSTILE));
     // No network: nothing is loaded, and the policy would forbid it.
     assert!(html.contains("default-src 'none'"));
@@ -118,7 +118,7 @@ fn a_page_has_a_limit_and_says_what_it_left_out() {
             class
         })
         .collect();
-    let page = Page::of(&serde_json::to_value(&comparison).unwrap()).unwrap();
+    let page = Page::of(&apimachinery::value::to_value(&comparison).unwrap()).unwrap();
     assert!(html(&page).len() < 8 << 20, "{}", html(&page).len());
     let without = page.entries.iter().filter(|entry| entry.diff.is_empty()).count();
     assert!((50..100).contains(&without), "{without}");
@@ -164,7 +164,7 @@ fn markdown_shows_what_changed_and_calls_nobody() {
 
 #[test]
 fn secrets_do_not_reach_a_report() {
-    let result = serde_json::to_value(comparison(3)).unwrap();
+    let result = apimachinery::value::to_value(comparison(3)).unwrap();
     let page = Page::of(&without_secrets(&result).unwrap()).unwrap();
     for text in [html(&page), junit(&page), markdown(&page)] {
         assert!(!text.contains("hunter2"), "{text}");
@@ -187,9 +187,9 @@ fn evidence_that_quotes_a_secret_is_redacted_with_it() {
         }],
         ..Checked::default()
     };
-    let shown = without_secrets(&serde_json::to_value(&checked).unwrap()).unwrap();
+    let shown = without_secrets(&apimachinery::value::to_value(&checked).unwrap()).unwrap();
     assert!(!shown.to_string().contains("s3cr3t"), "{shown}");
-    assert!(serde_json::from_value::<Checked>(shown).is_ok());
+    assert!(apimachinery::value::from_value::<Checked>(shown).is_ok());
 }
 
 #[test]

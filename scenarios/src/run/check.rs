@@ -1,8 +1,8 @@
 //! Whether an expectation holds; if not, what was expected and what was found.
 
+use apimachinery::value::{List, Map, Value, json};
 use apimachinery::yaml;
 use fake_apiserver::admission::{Entry, Outcome};
-use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
 use super::matching::{holds, overlap, project, text_holds};
@@ -98,7 +98,7 @@ pub(super) fn object(expect: &Expect, name: &str, object: &Value, findings: &mut
     }
     for (path, wanted) in &expect.lengths {
         let found = path.split('.').fold(object, |value, key| &value[key]);
-        let length = found.as_array().map_or(0, Vec::len);
+        let length = found.as_array().map_or(0, List::len);
         if wanted.as_u64() != Some(length as u64) {
             findings.differs(&format!("length of {path} of {name}"), &wanted.to_string(), &length.to_string());
         }
@@ -140,9 +140,9 @@ pub(super) fn calls(expected: &[Call], calls: &[(String, Called)], findings: &mu
     }
     for call in expected {
         let mut wanted = Map::new();
-        wanted.insert("path".into(), call.path.clone().into());
-        wanted.insert("query".into(), call.query.clone().into());
-        wanted.insert("request".into(), call.request.clone().unwrap_or_default());
+        wanted.insert("path", call.path.clone().into());
+        wanted.insert("query", call.query.clone().into());
+        wanted.insert("request", call.request.clone().unwrap_or_default());
         wanted.retain(|_, value| !value.is_null());
         let wanted = Value::Object(wanted);
         let of_webhook: Vec<_> = calls.iter().filter(|(name, _)| *name == call.webhook).collect();
@@ -178,7 +178,7 @@ pub(super) fn not_called(expected: &[(String, String)], entries: &[Entry], findi
 }
 
 /// Whether the cluster's events hold the expected ones.
-pub(super) fn events(expected: &[Map<String, Value>], events: &[Value], findings: &mut Findings) {
+pub(super) fn events(expected: &[Map], events: &[Value], findings: &mut Findings) {
     for wanted in expected {
         let fits = |event: &Value| {
             wanted.iter().all(|(key, wanted)| {
@@ -223,7 +223,7 @@ fn list(items: &[String]) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "absent".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.clone().into(),
         value => value.to_string(),
     }
 }

@@ -1,6 +1,6 @@
 //! Whether an object holds what is expected, and what it holds instead.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// Whether `found` holds all of `expected`.
 ///
@@ -86,7 +86,7 @@ pub(super) fn project(expected: &Value, found: &Value) -> Value {
                 let found = found.get(key)?;
                 Some((key.clone(), project(expected, found)))
             });
-            Value::Object(keys.collect::<Map<_, _>>())
+            Value::Object(keys.collect::<Map>())
         }
         (Value::Array(expected), Value::Array(found)) => {
             let items = expected.iter().flat_map(|expected| counterpart(expected, found)).collect();
@@ -113,7 +113,7 @@ fn counterpart(expected: &Value, found: &[Value]) -> Vec<Value> {
 /// A stand-in for an item: its name, or itself if it is small.
 fn summary(item: &Value) -> Value {
     match item.get("name") {
-        Some(name) => serde_json::json!({ "name": name }),
+        Some(name) => apimachinery::value::json!({ "name": name }),
         None => item.clone(),
     }
 }

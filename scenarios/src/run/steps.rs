@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use fake_apiserver::admission::Entry;
 use http::Method;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::check::{self, Findings};
@@ -272,14 +272,14 @@ impl Runner {
         Ok(())
     }
 
-    async fn pods(&self, labels: &serde_json::Map<String, Value>, namespace: Option<&str>) -> Vec<Value> {
+    async fn pods(&self, labels: &apimachinery::value::Map, namespace: Option<&str>) -> Vec<Value> {
         let path = namespace.map_or_else(|| "/api/v1/pods".to_owned(), |ns| format!("/api/v1/namespaces/{ns}/pods"));
         let (_, answer) = self.world.send(Ask::new(Method::GET, path)).await;
         let mut pods = answer.body["items"].as_array().cloned().unwrap_or_default();
         pods.retain(|pod| {
             labels.iter().all(|(key, wanted)| super::matching::holds(wanted, &pod["metadata"]["labels"][key]))
         });
-        pods
+        pods.into()
     }
 }
 

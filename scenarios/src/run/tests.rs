@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::matching::{holds, overlap, project, text_matches};
 use super::*;

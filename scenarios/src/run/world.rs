@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use apimachinery::value::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fake_apiserver::admission::Entry;
 use http::Method;
 use injector::Injector;
 use injector::config::Settings;
-use serde_json::{Value, json};
 
 use crate::cluster::{Answer, Api, Ask, Fake, Hosts, Kinds, Resource, Setup};
 use crate::hook::{Answerer, Called, Hook};

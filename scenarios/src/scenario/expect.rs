@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::Error;
 use super::reader::At;
@@ -34,11 +34,11 @@ pub struct Expect {
     /// Names of containers, init containers and volumes that it does not have.
     pub without: Vec<String>,
     /// How many items lists have, by their path: `spec.containers`.
-    pub lengths: Map<String, Value>,
+    pub lengths: Map,
     /// Annotations; a null is for one that is not there.
-    pub annotations: Map<String, Value>,
+    pub annotations: Map,
     /// Labels; a null is for one that is not there.
-    pub labels: Map<String, Value>,
+    pub labels: Map,
     /// How many objects are looked at.
     pub count: Option<u64>,
     /// How many of the pods are ready.
@@ -48,7 +48,7 @@ pub struct Expect {
     /// Webhooks that the last request did not call, each with a text that the reason holds.
     pub not_called: Vec<(String, String)>,
     /// Events, each with fields that one of the cluster's events has.
-    pub events: Vec<Map<String, Value>>,
+    pub events: Vec<Map>,
     /// How long the last request took on the scenario's clock.
     pub took: Option<Duration>,
 }
@@ -64,7 +64,7 @@ pub enum Look {
     /// At all pods with these labels, in all namespaces or one.
     Pods {
         /// Labels.
-        labels: Map<String, Value>,
+        labels: Map,
         /// Namespace, if only one is looked at.
         namespace: Option<String>,
     },
@@ -191,7 +191,7 @@ fn look(at: &At<'_>) -> Result<Look, Error> {
     }
 }
 
-fn strings(at: &At<'_>) -> Result<Map<String, Value>, Error> {
+fn strings(at: &At<'_>) -> Result<Map, Error> {
     let map = at.any_map()?;
     for (key, value) in map {
         if !value.is_string() && !value.is_null() {

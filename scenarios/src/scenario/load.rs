@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use apimachinery::value::{List, Map, Value, json};
 use apimachinery::yaml;
 use injector::boxed::Boxed;
-use serde_json::{Map, Value, json};
 
 use super::position::Lines;
 use super::reader::{At, Error, Source};
@@ -37,7 +37,7 @@ impl Files {
 
     /// Objects: a file of YAML documents, an object, or a list of either. Lists (`kind: List`) are taken apart.
     pub(super) fn objects(&self, at: &At<'_>) -> Result<Vec<Value>, Error> {
-        let mut objects = Vec::new();
+        let mut objects = List::new();
         for item in at.one_or_list() {
             match item.value {
                 Value::String(name) => {
@@ -61,11 +61,11 @@ impl Files {
         if objects.is_empty() {
             return Err(at.error("holds no object"));
         }
-        Ok(objects)
+        Ok(objects.into())
     }
 }
 
-fn flatten(object: Value, into: &mut Vec<Value>) -> Result<(), String> {
+fn flatten(object: Value, into: &mut List) -> Result<(), String> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     if text("kind").ends_with("List") && object.get("items").is_some_and(Value::is_array) {
         let Some(Value::Array(items)) = object.get("items").cloned() else { return Ok(()) };
@@ -150,7 +150,7 @@ fn cluster(at: &At<'_>, files: &Files) -> Result<Cluster, Error> {
                 if let Some((key, _)) = labels.iter().find(|(_, label)| !label.is_string()) {
                     return Err(at.error(format!("label {key:?} has to be a string: quote it")));
                 }
-                cluster.namespaces.push((name.clone(), labels));
+                cluster.namespaces.push((name.clone().into(), labels));
             }
         }
     }
@@ -224,7 +224,7 @@ fn webhook(at: &At<'_>, index: usize, files: &Files) -> Result<Webhook, Error> {
         Some(at) => service(at.text()?)
             .ok_or_else(|| at.error("want namespace/name or namespace/name:port, such as istio-system/istiod:443"))?,
     };
-    let mut fields: Map<String, Value> =
+    let mut fields: Map =
         map.iter().filter(|(key, _)| ENTRY.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
     let side_effects = at.get("sideEffects").map_or_else(|| json!("None"), |at| at.value.clone());
     fields.insert("sideEffects".to_owned(), side_effects);

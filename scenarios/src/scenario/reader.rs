@@ -1,6 +1,6 @@
 //! Reading fields out of a value, with errors that say where and what to do.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::position::{Lines, child};
 
@@ -73,7 +73,7 @@ impl<'a> At<'a> {
     }
 
     /// The map here; only these fields may be in it.
-    pub(super) fn map(&self, known: &[&str]) -> Result<&'a Map<String, Value>, Error> {
+    pub(super) fn map(&self, known: &[&str]) -> Result<&'a Map, Error> {
         let map = self.any_map()?;
         for key in map.keys() {
             if !known.contains(&key.as_str()) {
@@ -84,7 +84,7 @@ impl<'a> At<'a> {
         Ok(map)
     }
 
-    pub(super) fn any_map(&self) -> Result<&'a Map<String, Value>, Error> {
+    pub(super) fn any_map(&self) -> Result<&'a Map, Error> {
         self.value.as_object().ok_or_else(|| self.error(format!("want a mapping, found {}", kind(self.value))))
     }
 

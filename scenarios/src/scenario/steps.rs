@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Text, Value};
 
 use super::Error;
 use super::expect::{self, Expect};
@@ -42,7 +42,7 @@ pub enum StepKind {
         /// Of which object.
         object: ObjectRef,
         /// The labels.
-        labels: Map<String, Value>,
+        labels: Map,
     },
     /// Reads an object, for a following `expect`.
     Get(ObjectRef),
@@ -226,7 +226,7 @@ pub(super) fn object(at: &At<'_>) -> Result<ObjectRef, Error> {
 fn fault(at: &At<'_>) -> Result<Fault, Error> {
     let map = at.map(&["webhook", "refuse", "close", "delay", "status", "clear", "for"])?;
     let webhook = at.need("webhook")?.text()?.to_owned();
-    let kinds: Vec<&String> = map.keys().filter(|key| *key != "webhook" && *key != "for").collect();
+    let kinds: Vec<&Text> = map.keys().filter(|key| *key != "webhook" && *key != "for").collect();
     let [word] = kinds[..] else {
         return Err(at.error("one of refuse, close, delay, status and clear is needed"));
     };

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::*;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use apimachinery::clock::Clock;
+use apimachinery::value::{Value, json};
 use apimachinery::yaml;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,6 @@ use fake_apiserver::{Builder, FakeApiserver, Workload};
 use http::Method;
 use injector::Injector;
 use injector::config::Settings;
-use serde_json::{Value, json};
 
 use super::Log;
 use crate::hook::{Answerer, Hook};

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use apimachinery::value::{List, Value};
 use fake_apiserver::FakeApiserver;
 use http::Method;
-use serde_json::Value;
 
 use super::read_objects;
 use crate::cluster::{Answer, Api, Ask, Kinds, Pending};
@@ -60,7 +60,7 @@ pub async fn apply(cluster: &FakeApiserver, path: &Path) -> anyhow::Result<Vec<A
         for object in read_objects(&file)? {
             let items = match &object["items"] {
                 Value::Array(items) if object["kind"] == "List" => items.clone(),
-                _ => vec![object],
+                _ => List::from([object]),
             };
             for object in items {
                 // A definition may have added kinds.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context;
+use apimachinery::value::Value;
 use apimachinery::yaml;
 use fake_apiserver::FakeApiserver;
-use serde_json::Value;
 
 /// The objects of a file: YAML documents or JSON, lists or single objects.
 ///

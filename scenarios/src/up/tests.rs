@@ -1,7 +1,7 @@
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use http::Method;
-use serde_json::{Value, json};
 
 use super::*;
 

@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use admission::capture::{Error, Reader, logs};
+use apimachinery::value::json;
 use bytes::Bytes;
 use scenarios::hook::{Answerer, Hook};
 use scenarios::https::{Endpoint, Trust};
-use serde_json::json;
 
 struct Process {
     child: Child,

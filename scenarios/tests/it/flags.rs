@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use apimachinery::value::{Value, json};
 use scenarios::hook::{Answerer, Hook};
-use serde_json::{Value, json};
 
 use super::{file, refused, text, towtank};
 

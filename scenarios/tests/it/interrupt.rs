@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use scenarios::hook::{Answerer, Hook};
 use scenarios::scenario::FaultKind;
-use serde_json::{Value, json};
 
 use super::{file, text, towtank};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use admission::review::{AdmissionReview, Response};
+use apimachinery::value::{Value, json};
 use scenarios::hook::{Answerer, Hook};
-use serde_json::{Value, json};
 
 use super::{file, text, towtank};
 

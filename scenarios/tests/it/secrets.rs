@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use apimachinery::value::{Value, json};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::{Value, json};
 
 use std::sync::Arc;
 

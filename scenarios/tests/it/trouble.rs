@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use admission::capture::{Compression, Record, Writer};
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::{file, refused, text, towtank};
 

@@ -1,7 +1,7 @@
 //! Containers and what is in them.
 
+use apimachinery::value::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::text::{dns_label, name_or, quantity, value};
 use super::{Fields, keyed, object};

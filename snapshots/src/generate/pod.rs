@@ -1,7 +1,7 @@
 //! Whole pods that an apiserver accepts.
 
+use apimachinery::value::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::container::{container, init_container};
 use super::text::{annotations, dns_label, labels, name_or};

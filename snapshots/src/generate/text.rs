@@ -1,7 +1,7 @@
 //! Names, quantities and values.
 
+use apimachinery::value::{Map, Value};
 use proptest::prelude::*;
-use serde_json::{Map, Value};
 
 /// A DNS label, sometimes one that templates use for themselves.
 pub fn dns_label() -> BoxedStrategy<String> {
@@ -72,5 +72,5 @@ pub fn annotations() -> BoxedStrategy<Value> {
 }
 
 pub(crate) fn map(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
-    Value::Object(entries.into_iter().collect::<Map<_, _>>())
+    Value::Object(entries.into_iter().collect::<Map>())
 }

@@ -1,7 +1,7 @@
 //! Objects that no apiserver would send, or none that exists yet.
 
+use apimachinery::value::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::pod::legal;
 use super::text::map;
@@ -91,7 +91,7 @@ impl Damage {
 }
 
 /// One of the objects within a value, itself included.
-fn nth_object(value: &mut Value, place: prop::sample::Index) -> Option<&mut serde_json::Map<String, Value>> {
+fn nth_object(value: &mut Value, place: prop::sample::Index) -> Option<&mut apimachinery::value::Map> {
     let objects = objects(value);
     if objects.is_empty() {
         return None;

@@ -1,8 +1,8 @@
 //! The patch says what is new; how large the pod is does not matter to it.
 
+use apimachinery::value::Value;
 use injector::Injector;
 use injector::boxed::ALL;
-use serde_json::Value;
 use snapshots::large;
 
 use crate::support::{injectors, load, patched, review};

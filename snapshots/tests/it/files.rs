@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use apimachinery::value::Value;
 use apimachinery::yaml;
 use injector::Injector;
-use serde_json::Value;
 
 use crate::support::{injectors, patched};
 
@@ -42,7 +42,7 @@ fn picture(injector: &Injector, pod: &Value) -> String {
         writeln!(out, "warning: {warning}").unwrap();
     }
     for operation in &injected.patch {
-        let value = serde_json::to_value(operation).unwrap();
+        let value = apimachinery::value::to_value(operation).unwrap();
         let text = |key: &str| value[key].as_str().unwrap_or_default();
         write!(out, "{} {}", text("op"), text("path")).unwrap();
         match value.get("value") {

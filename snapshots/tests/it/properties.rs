@@ -1,9 +1,9 @@
 //! What must hold for every pod.
 
+use apimachinery::value::Value;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
-use serde_json::Value;
 use snapshots::generate::{pod, wild};
 
 use crate::support::{injectors, patched, review};
@@ -105,7 +105,7 @@ fn kept(before: &Value, after: &Value, path: &mut Vec<String>) -> Result<(), Str
                 if MAY_CHANGE.contains(&key.as_str()) || key.starts_with("prometheus") {
                     continue;
                 }
-                path.push(key.clone());
+                path.push(key.clone().into());
                 match after.get(key) {
                     Some(after) => kept(value, after, path)?,
                     None => return lost(path, "is gone"),

@@ -1,6 +1,6 @@
+use apimachinery::value::{Value, json};
 use injector::boxed::{ALL, Boxed};
 use injector::{Injected, Injector};
-use serde_json::{Value, json};
 
 /// The injectors in the box, with their names.
 pub(crate) fn injectors() -> impl Iterator<Item = (&'static str, &'static Injector)> {
@@ -17,11 +17,11 @@ pub(crate) fn load(boxed: &Boxed) -> Injector {
 pub(crate) fn patched(pod: &Value, injected: &Injected) -> Result<Value, String> {
     let text = injector::patch::to_bytes(&injected.patch);
     let strict: json_patch::Patch = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let mut after = pod.clone();
+    let mut after = pod.clone().into();
     json_patch::patch(&mut after, &strict).map_err(|error| error.to_string())?;
     let lenient = apimachinery::json_patch::Patch::parse(&text).map_err(|error| error.to_string())?;
     let other = lenient.apply(pod.clone()).map_err(|error| error.to_string())?;
-    if other == after { Ok(after) } else { Err("strict and lenient application differ".to_owned()) }
+    if other == Value::from(after) { Ok(other) } else { Err("strict and lenient application differ".to_owned()) }
 }
 
 /// An AdmissionReview for the creation of a pod.

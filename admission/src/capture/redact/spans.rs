@@ -151,7 +151,7 @@ pub(super) fn splice(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Stri
             continue;
         }
         out.push_str(&text[at..span.start]);
-        out.push_str(&serde_json::Value::String(new).to_string());
+        out.push_str(&apimachinery::value::Value::from(new).to_string());
         at = span.end;
     }
     out.push_str(&text[at..]);

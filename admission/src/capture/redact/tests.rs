@@ -1,5 +1,5 @@
+use apimachinery::value::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::*;
 use crate::capture::Answer;
@@ -108,7 +108,7 @@ fn plant(place: usize, secret: &str) -> Record {
 
 /// Eight bytes in a row of the secret, as it is or in base64, anywhere in the text.
 fn survives(secret: &str, text: &str) -> Option<String> {
-    let escaped = Value::String(secret.to_owned()).to_string();
+    let escaped = Value::from(secret).to_string();
     [secret, escaped.trim_matches('"'), STANDARD.encode(secret).trim_end_matches('=')].iter().find_map(|form| {
         let bytes = form.as_bytes();
         bytes

@@ -38,7 +38,7 @@ impl Known {
             return;
         }
         // As it looks when it is quoted.
-        let quoted = serde_json::Value::String(secret.to_owned()).to_string();
+        let quoted = apimachinery::value::Value::from(secret).to_string();
         let quoted = quoted.trim_matches('"');
         for form in [secret, quoted] {
             if !self.secrets.contains(form) {

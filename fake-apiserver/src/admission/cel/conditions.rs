@@ -1,7 +1,7 @@
 //! matchConditions: all have to be true for the webhook to be called.
 
+use apimachinery::value::{Value, json, to_value};
 use kube_cel::cel::Value as Cel;
-use serde_json::{Value, json};
 
 use super::super::attributes::{Attributes, GroupVersionKind, GroupVersionResource};
 use super::super::cluster::Cluster;
@@ -115,7 +115,7 @@ pub(crate) fn request_value(
         "requestKind": gvk(&attributes.kind),
         "requestResource": gvr(&attributes.resource),
         "operation": attributes.operation.as_str(),
-        "userInfo": attributes.user,
+        "userInfo": to_value(&attributes.user).unwrap_or_default(),
         "dryRun": attributes.dry_run,
     });
     for (key, value) in [

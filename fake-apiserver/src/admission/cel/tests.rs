@@ -1,6 +1,6 @@
 //! Expressions as webhooks and policies use them.
 
-use serde_json::json;
+use apimachinery::value::json;
 
 use super::{Budget, Program, Variables, from_json};
 use crate::admission::testing::Objects;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use apimachinery::value::Value;
 use kube_cel::cel::Value as Cel;
 use kube_cel::cel::objects::{Key, Map};
-use serde_json::Value;
 
 /// The CEL value of a JSON value.
 pub(crate) fn from_json(value: &Value) -> Cel {
@@ -17,10 +17,10 @@ pub(crate) fn from_json(value: &Value) -> Cel {
             (None, Some(number)) => Cel::Float(number),
             (None, None) => Cel::Null,
         },
-        Value::String(text) => Cel::String(Arc::new(text.clone())),
+        Value::String(text) => Cel::String(Arc::new(text.clone().into())),
         Value::Array(items) => Cel::List(Arc::new(items.iter().map(from_json).collect())),
         Value::Object(fields) => {
-            let map = fields.iter().map(|(key, value)| (Key::String(Arc::new(key.clone())), from_json(value)));
+            let map = fields.iter().map(|(key, value)| (Key::String(Arc::new(key.clone().into())), from_json(value)));
             Cel::Map(Map { map: Arc::new(map.collect::<HashMap<_, _>>()) })
         }
     }
@@ -37,7 +37,7 @@ pub(crate) fn to_json(value: &Cel) -> Option<Value> {
         Cel::String(text) => Value::from(text.as_str()),
         Cel::List(items) => Value::Array(items.iter().map(to_json).collect::<Option<_>>()?),
         Cel::Map(map) => {
-            let mut fields = serde_json::Map::new();
+            let mut fields = apimachinery::value::Map::new();
             for (key, value) in map.map.iter() {
                 let key = match key {
                     Key::String(key) => key.as_str().to_owned(),

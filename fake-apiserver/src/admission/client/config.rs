@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::golang;

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::value::{List, Value};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::header::{
@@ -12,7 +13,6 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::cluster::Cluster;
@@ -224,7 +224,7 @@ impl Call<'_> {
             "ExternalName" => Ok((spec["externalName"].as_str().unwrap_or_default().to_owned(), *port)),
             "ClusterIP" if cluster_ip == "None" => Err("cannot route to service with ClusterIP \"None\"".to_owned()),
             "ClusterIP" | "NodePort" | "LoadBalancer" => {
-                let ports = spec["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let ports = spec["ports"].as_array().map(List::as_slice).unwrap_or_default();
                 if ports.iter().any(|served| served["port"].as_u64() == Some(u64::from(*port))) {
                     Ok((cluster_ip.to_owned(), *port))
                 } else {

@@ -1,6 +1,6 @@
 //! ValidatingAdmissionPolicyBindings and MutatingAdmissionPolicyBindings.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::errors::{Errors, dns1123_subdomain, texts};
 use super::{constraints, selector};

@@ -1,6 +1,6 @@
 //! `clientConfig`: a URL or a service.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::golang::quote;
 use super::errors::{Errors, dns1123_subdomain};

@@ -1,6 +1,6 @@
 //! `matchConditions`: names, and expressions that compile to a bool.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::cel::{self, Environment, Ty};
 use super::errors::Errors;

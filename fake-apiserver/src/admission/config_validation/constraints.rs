@@ -1,6 +1,6 @@
 //! What policies and bindings say about what they are for: `matchConstraints`, `matchResources`, `paramKind`.
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::errors::{Errors, dns1035_label, dns1123_subdomain, texts};
 use super::{choice, rules, selector};
@@ -33,7 +33,7 @@ pub(super) fn of_policy(spec: &Value, errors: &mut Errors) {
         return errors.required(path, "");
     }
     validate(&spec["matchConstraints"], path, errors);
-    if spec["matchConstraints"]["resourceRules"].as_array().is_none_or(Vec::is_empty) {
+    if spec["matchConstraints"]["resourceRules"].as_array().is_none_or(List::is_empty) {
         errors.required(&format!("{path}.resourceRules"), "");
     }
 }

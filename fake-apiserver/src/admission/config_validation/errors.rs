@@ -1,6 +1,6 @@
 //! Field errors as the apiserver words them.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::golang::quote;
 use crate::objects::field::{ErrorType, FieldError};

@@ -1,6 +1,6 @@
 //! ValidatingAdmissionPolicies and MutatingAdmissionPolicies.
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 
 use super::super::cel::{Environment, Ty, check, type_of};
 use super::errors::Errors;
@@ -15,7 +15,7 @@ fn text<'a>(of: &'a Value, key: &str) -> &'a str {
 }
 
 fn items<'a>(of: &'a Value, key: &str) -> &'a [Value] {
-    of[key].as_array().map(Vec::as_slice).unwrap_or_default()
+    of[key].as_array().map(List::as_slice).unwrap_or_default()
 }
 
 /// What is wrong with a ValidatingAdmissionPolicy; `old` is the stored one on an update.

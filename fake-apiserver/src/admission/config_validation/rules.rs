@@ -1,6 +1,6 @@
 //! `rules`: operations, groups, versions, resources, scope.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::errors::{Errors, texts};
 

@@ -1,7 +1,7 @@
 //! Label selectors inside configurations.
 
 use apimachinery::labels::{check_key, check_value};
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::errors::{Errors, texts};
 

@@ -1,6 +1,6 @@
 //! DefaultStorageClass: a claim that names no class gets the default one.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
@@ -50,7 +50,7 @@ pub(crate) fn mutate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resu
     Ok(())
 }
 
-fn fill(container: &mut Map<String, Value>, range: &Value, prefix: &str, notes: &mut Vec<String>) {
+fn fill(container: &mut Map, range: &Value, prefix: &str, notes: &mut Vec<String>) {
     let name = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     for (target, source, word) in [("requests", "defaultRequest", "request"), ("limits", "default", "limit")] {
         let mut defaults = Map::new();

@@ -1,6 +1,6 @@
 //! NamespaceLifecycle: nothing is made in a namespace that is missing or going away, and three namespaces stay.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
@@ -38,7 +38,7 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
     let message = format!("namespace {} is being terminated", attributes.namespace);
     let cause = json!({"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"});
     if let Some(details) = rejection.status["details"].as_object_mut() {
-        details.insert("causes".to_owned(), Value::Array(vec![cause]));
+        details.insert("causes".to_owned(), Value::from(vec![cause]));
     }
     Err(rejection)
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Text, Value};
 
 use super::super::attributes::{Attributes, Operation};
 use super::quantity;
 
 /// The spec of the pod that a request creates, to change it; none for every other request.
-pub(crate) fn created(attributes: &mut Attributes) -> Option<&mut Map<String, Value>> {
+pub(crate) fn created(attributes: &mut Attributes) -> Option<&mut Map> {
     if !attributes.is_for("", "pods") || attributes.operation != Operation::Create {
         return None;
     }
@@ -29,7 +29,7 @@ pub(crate) fn is_mirror(pod: &Value) -> bool {
 }
 
 /// The containers of both lists, to change them.
-pub(crate) fn containers_mut(spec: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
+pub(crate) fn containers_mut(spec: &mut Map) -> impl Iterator<Item = &mut Map> {
     spec.iter_mut()
         .filter(|(key, _)| *key == "containers" || *key == "initContainers")
         .filter_map(|(_, list)| list.as_array_mut())
@@ -38,10 +38,10 @@ pub(crate) fn containers_mut(spec: &mut Map<String, Value>) -> impl Iterator<Ite
 }
 
 /// A list inside an object, made when it is not there; none when something else stands in its place.
-pub(crate) fn list<'a>(object: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Vec<Value>> {
+pub(crate) fn list<'a>(object: &'a mut Map, key: &str) -> Option<&'a mut List> {
     let value = object.entry(key).or_insert(Value::Null);
     if value.is_null() {
-        *value = Value::Array(Vec::new());
+        *value = Value::Array(List::new());
     }
     value.as_array_mut()
 }
@@ -53,9 +53,9 @@ pub(crate) fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
 
 /// What a pod asks for in all: the sum of its containers and sidecars, at least what any init container asks for, plus
 /// the overhead.
-pub(crate) fn total(spec: &Value, what: &str) -> Map<String, Value> {
-    let mut sum: BTreeMap<String, i128> = BTreeMap::new();
-    let amounts = |container: &Value| -> Vec<(String, i128)> {
+pub(crate) fn total(spec: &Value, what: &str) -> Map {
+    let mut sum: BTreeMap<Text, i128> = BTreeMap::new();
+    let amounts = |container: &Value| -> Vec<(Text, i128)> {
         let given = container["resources"][what].as_object().into_iter().flatten();
         given.filter_map(|(key, value)| Some((key.clone(), quantity::nanos(value.as_str()?)?))).collect()
     };

@@ -1,6 +1,6 @@
 //! PodSecurity: the standards `baseline` and `restricted`, enforced, warned about or audited by namespace labels.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;

@@ -1,6 +1,6 @@
 //! Priority: the priority class's value and preemption policy.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
@@ -51,7 +51,7 @@ pub(crate) fn mutate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resu
 
 /// An update that leaves priority and policy out keeps what is stored.
 fn keep_old(attributes: &mut Attributes) {
-    let old: Map<String, Value> = ["priority", "preemptionPolicy"]
+    let old: Map = ["priority", "preemptionPolicy"]
         .into_iter()
         .filter_map(|key| {
             let value = attributes.old_object.as_ref()?.get("spec")?.get(key)?;

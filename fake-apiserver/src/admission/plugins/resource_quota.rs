@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
@@ -29,7 +29,7 @@ fn usage(group: &str, resource: &str, object: &Value) -> Usage {
     usage.insert(resource.to_owned(), ONE);
     if resource == "services" {
         let kind = object["spec"]["type"].as_str().unwrap_or_default();
-        let ports = i128::try_from(object["spec"]["ports"].as_array().map_or(0, Vec::len)).unwrap_or(0);
+        let ports = i128::try_from(object["spec"]["ports"].as_array().map_or(0, List::len)).unwrap_or(0);
         if kind == "NodePort" || kind == "LoadBalancer" {
             usage.insert("services.nodeports".to_owned(), ports * ONE);
         }
@@ -52,7 +52,7 @@ fn usage(group: &str, resource: &str, object: &Value) -> Usage {
             for (key, amount) in pod::total(&object["spec"], what) {
                 let amount = amount.as_str().and_then(quantity::nanos).unwrap_or(0);
                 if what == "requests" {
-                    usage.insert(key.clone(), amount);
+                    usage.insert(key.clone().into(), amount);
                 }
                 usage.insert(format!("{prefix}{key}"), amount);
             }
@@ -129,11 +129,11 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
         let mut of_scope: Option<Usage> = None;
         let used = if scopes.is_empty() { &mut of_all } else { &mut of_scope };
         let name = quota["metadata"]["name"].as_str().unwrap_or_default();
-        let hard: Vec<(&String, &str)> = quota["spec"]["hard"]
+        let hard: Vec<(&str, &str)> = quota["spec"]["hard"]
             .as_object()
             .into_iter()
             .flatten()
-            .map(|(key, value)| (key, value.as_str().unwrap_or_default()))
+            .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
             .collect();
         if is_pod && let Some(missing) = missing(&hard, object) {
             return forbid(&format!("failed quota: {name}: must specify {missing}"));
@@ -171,12 +171,12 @@ pub(crate) fn admit(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resul
 }
 
 /// What every container has to state because a quota limits it: `limits.cpu for: app; requests.memory for: app,sidecar`.
-fn missing(hard: &[(&String, &str)], object: &Value) -> Option<String> {
+fn missing(hard: &[(&str, &str)], object: &Value) -> Option<String> {
     let mut parts = Vec::new();
-    for (key, _) in hard {
+    for &(key, _) in hard {
         let (what, resource) = match key.split_once('.') {
             Some((what @ ("requests" | "limits"), resource)) => (what, resource),
-            None if matches!(key.as_str(), "cpu" | "memory") => ("requests", key.as_str()),
+            None if matches!(key, "cpu" | "memory") => ("requests", key),
             _ => continue,
         };
         if !matches!(resource, "cpu" | "memory") {

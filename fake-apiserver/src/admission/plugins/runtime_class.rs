@@ -1,6 +1,6 @@
 //! RuntimeClass: the class has to exist; its overhead and scheduling constraints go into the pod.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::super::attributes::Attributes;
 use super::super::cluster::Cluster;

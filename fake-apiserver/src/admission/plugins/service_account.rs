@@ -1,6 +1,6 @@
 //! ServiceAccount: the account's name, its token volume and the mounts of it, image pull secrets.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
@@ -49,13 +49,13 @@ fn account(cluster: &dyn Cluster, attributes: &Attributes, name: &str) -> Result
 }
 
 /// The pod decides, then the account; yes by default.
-fn automount(spec: &Map<String, Value>, account: &Value) -> bool {
+fn automount(spec: &Map, account: &Value) -> bool {
     let own = spec.get("automountServiceAccountToken").and_then(Value::as_bool);
     own.or_else(|| account["automountServiceAccountToken"].as_bool()).unwrap_or(true)
 }
 
 /// Adds the projected volume and mounts it wherever nothing is mounted at its path.
-fn mount_token(spec: &mut Map<String, Value>, suffix: &str) {
+fn mount_token(spec: &mut Map, suffix: &str) {
     let there = spec
         .get("volumes")
         .and_then(Value::as_array)
@@ -164,7 +164,7 @@ fn unreferenced(spec: &Value, name: &str, account: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use apimachinery::value::json;
 
     use super::unreferenced;
 

@@ -1,6 +1,6 @@
 //! DefaultTolerationSeconds and TaintNodesByCondition.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;

@@ -1,6 +1,6 @@
 //! Policies and bindings, parsed once per change.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::cel::{MatchConditions, Program};
 use super::matching::Constraints;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::attributes::Attributes;
 use super::super::cluster::Cluster;
@@ -87,7 +87,7 @@ pub(crate) fn params(
             let matches = |object: &&Arc<Value>| match (&selector, object["metadata"]["labels"].as_object()) {
                 (None, _) => true,
                 (Some(selector), Some(labels)) => selector.matches(labels),
-                (Some(selector), None) => selector.matches(&serde_json::Map::new()),
+                (Some(selector), None) => selector.matches(&apimachinery::value::Map::new()),
             };
             all.iter().filter(matches).cloned().collect()
         }

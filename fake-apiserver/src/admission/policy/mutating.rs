@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use apimachinery::json_patch::Patch;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::attributes::Attributes;
 use super::super::cel::{Budget, to_json};

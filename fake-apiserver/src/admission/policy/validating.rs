@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use apimachinery::value::json;
 use kube_cel::cel::Value as Cel;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::attributes::Attributes;

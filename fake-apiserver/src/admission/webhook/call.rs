@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::admission::review::{GroupVersionKind as Kind, GroupVersionResource as Resource, Operation, Request, Version};
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 use tokio::time::Instant;
 
 use super::super::attributes::{self, Attributes, GroupVersionKind, GroupVersionResource};
@@ -167,7 +167,7 @@ fn remaining(timeout: Duration, deadline: Option<Instant>) -> Duration {
 }
 
 /// The Status of a denial: code at least 400, never Success, the message names the webhook (vectors `deny/*`).
-pub(crate) fn denial(hook: &str, status: Option<Map<String, Value>>) -> Rejection {
+pub(crate) fn denial(hook: &str, status: Option<Map>) -> Rejection {
     let status = status.unwrap_or_default();
     let text = |key: &str| status.get(key).and_then(Value::as_str).unwrap_or_default();
     let code = status.get("code").and_then(Value::as_i64).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use apimachinery::labels::Selector;
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::super::cel::MatchConditions;
 use super::super::cluster::Cluster;
@@ -70,7 +70,7 @@ impl Webhooks {
             .iter()
             .flat_map(|configuration| {
                 let name = name_of(configuration);
-                let hooks = configuration["webhooks"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let hooks = configuration["webhooks"].as_array().map(List::as_slice).unwrap_or_default();
                 hooks.iter().enumerate().map(move |(index, hook)| Arc::new(Webhook::parse(name, index, hook)))
             })
             .collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use apimachinery::json_patch::Patch;
-use serde_json::Value;
+use apimachinery::value::Value;
 use tokio::time::Instant;
 
 use super::super::attributes::{Attributes, GroupVersionKind};

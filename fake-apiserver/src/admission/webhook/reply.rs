@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::super::golang;
 
@@ -22,7 +22,7 @@ pub(crate) struct Review {
 struct Response {
     uid: String,
     allowed: bool,
-    status: Option<Map<String, Value>>,
+    status: Option<Map>,
     patch: Vec<u8>,
     patch_type: Option<String>,
     annotations: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ struct Response {
 pub(crate) struct Verdict {
     pub(crate) allowed: bool,
     /// metav1.Status fields, known ones only.
-    pub(crate) status: Option<Map<String, Value>>,
+    pub(crate) status: Option<Map>,
     pub(crate) patch: Vec<u8>,
     pub(crate) patch_type: String,
     pub(crate) annotations: BTreeMap<String, String>,
@@ -121,14 +121,14 @@ pub(crate) fn decode(body: &[u8], v1beta1: bool) -> Result<Review, String> {
 }
 
 /// apiVersion and kind; their names are found in any case, as encoding/json does.
-fn type_of(fields: &Map<String, Value>) -> Result<(String, String), String> {
+fn type_of(fields: &Map) -> Result<(String, String), String> {
     let find = |name: &str| -> Result<String, String> {
         let exact = fields.get(name);
         let value =
             exact.or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value));
         match value {
             None | Some(Value::Null) => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::String(text)) => Ok(text.clone().into()),
             Some(other) => Err(format!(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{name} of type string",
                 golang::kind_of(other)
@@ -228,10 +228,10 @@ impl Typed {
         self.error.get_or_insert(error);
     }
 
-    fn text(&mut self, fields: &Map<String, Value>, key: &str, path: &str, wanted: &str) -> Option<String> {
+    fn text(&mut self, fields: &Map, key: &str, path: &str, wanted: &str) -> Option<String> {
         match fields.get(key)? {
             Value::Null => None,
-            Value::String(text) => Some(text.clone()),
+            Value::String(text) => Some(text.clone().into()),
             other => {
                 self.mismatch(other, &format!("{path}.{key}"), wanted);
                 None
@@ -239,7 +239,7 @@ impl Typed {
         }
     }
 
-    fn response(&mut self, fields: &Map<String, Value>, version: &str) -> Response {
+    fn response(&mut self, fields: &Map, version: &str) -> Response {
         let path = "AdmissionResponse.response";
         let mut response = Response {
             uid: self.text(fields, "uid", path, "types.UID").unwrap_or_default(),
@@ -272,8 +272,8 @@ impl Typed {
             Some(Value::Object(annotations)) => {
                 for (key, value) in annotations {
                     match value {
-                        Value::String(text) => drop(response.annotations.insert(key.clone(), text.clone())),
-                        Value::Null => drop(response.annotations.insert(key.clone(), String::new())),
+                        Value::String(text) => drop(response.annotations.insert(key.to_string(), text.to_string())),
+                        Value::Null => drop(response.annotations.insert(key.clone().into(), String::new())),
                         other => self.mismatch(other, "AdmissionResponse.response.auditAnnotations", "string"),
                     }
                 }
@@ -285,7 +285,7 @@ impl Typed {
             Some(Value::Array(warnings)) => {
                 for warning in warnings {
                     match warning {
-                        Value::String(text) => response.warnings.push(text.clone()),
+                        Value::String(text) => response.warnings.push(text.clone().into()),
                         Value::Null => response.warnings.push(String::new()),
                         other => self.mismatch(other, "AdmissionResponse.response.warnings", "string"),
                     }
@@ -302,7 +302,7 @@ impl Typed {
     }
 
     /// metav1.Status with its known fields; empty ones are left out, as when it is written again.
-    fn status(&mut self, fields: &Map<String, Value>) -> Map<String, Value> {
+    fn status(&mut self, fields: &Map) -> Map {
         let mut status = Map::new();
         let path = "Status.response.status";
         for (key, wanted) in [("status", "string"), ("message", "string"), ("reason", "v1.StatusReason")] {
@@ -341,7 +341,7 @@ impl Typed {
         status
     }
 
-    fn details(&mut self, fields: &Map<String, Value>) -> Map<String, Value> {
+    fn details(&mut self, fields: &Map) -> Map {
         let path = "StatusDetails.response.status.details";
         let mut details = Map::new();
         for (key, wanted) in [("name", "string"), ("group", "string"), ("kind", "string"), ("uid", "types.UID")] {
@@ -379,7 +379,7 @@ impl Typed {
         details
     }
 
-    fn int32(&mut self, fields: &Map<String, Value>, key: &str, path: &str) -> Option<i32> {
+    fn int32(&mut self, fields: &Map, key: &str, path: &str) -> Option<i32> {
         match fields.get(key)? {
             Value::Null => None,
             value => {

@@ -1,6 +1,6 @@
 //! Does a rule cover a request: operations, groups, versions, resources with subresources, scope.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::attributes::{Attributes, GroupVersionKind, GroupVersionResource};
 use super::super::cluster::Cluster;

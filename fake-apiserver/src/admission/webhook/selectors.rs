@@ -1,7 +1,7 @@
 //! namespaceSelector and objectSelector.
 
 use apimachinery::labels::Selector;
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::super::attributes::{Attributes, Operation};
 use super::super::cluster::Cluster;
@@ -51,11 +51,11 @@ pub(crate) fn object_matches(
     Ok(one(attributes.object.as_ref()) || one(attributes.old_object.as_deref()))
 }
 
-fn labels(object: Option<&Value>) -> Option<&Map<String, Value>> {
+fn labels(object: Option<&Value>) -> Option<&Map> {
     object?.get("metadata")?.get("labels")?.as_object()
 }
 
-fn matches(selector: &Selector, labels: Option<&Map<String, Value>>) -> bool {
+fn matches(selector: &Selector, labels: Option<&Map>) -> bool {
     match labels {
         Some(labels) => selector.matches(labels),
         None => selector.matches(&Map::new()),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use apimachinery::value::Value;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::super::attributes::{Attributes, GroupVersionKind};

@@ -1,6 +1,6 @@
 //! Which nodes a DaemonSet's pods belong on, and how a pod is bound to its node.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::controllers::view::{flag, items, labels, map_mut, name, text};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::{DEPLOYMENT, REPLICA_SET, Rollout, replicas};
 use crate::controllers::client::Refusal;
@@ -166,7 +166,7 @@ impl Rollout<'_> {
     /// Copies annotations, sets the revision, and, on a ReplicaSet that is new, its sizes. True if anything changed.
     fn annotate(&self, set: &mut Value, next: i64, exists: bool) -> bool {
         let mut changed = false;
-        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        static NONE: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::new);
         let own = self.deployment.pointer("/metadata/annotations").and_then(Value::as_object).unwrap_or(&NONE);
         for (key, value) in own {
             let Some(value) = value.as_str().filter(|_| !NOT_COPIED.contains(&key.as_str())) else { continue };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apimachinery::value::{List, Value, json};
 use tokio::time::Duration;
 
 use super::{DEPLOYMENT, Rollout, replicas};
@@ -16,7 +16,7 @@ const AVAILABLE: &str = "NewReplicaSetAvailable";
 const TIMED_OUT: &str = "ProgressDeadlineExceeded";
 
 /// Puts a condition at the end of the list, unless it says what is there already (status and reason).
-fn set_condition(conditions: &mut Vec<Value>, mut next: Value) {
+fn set_condition(conditions: &mut List, mut next: Value) {
     if let Some(current) = conditions.iter().find(|condition| condition["type"] == next["type"])
         && current["status"] == next["status"]
     {
@@ -29,7 +29,7 @@ fn set_condition(conditions: &mut Vec<Value>, mut next: Value) {
     conditions.push(next);
 }
 
-fn remove_condition(conditions: &mut Vec<Value>, condition_type: &str) {
+fn remove_condition(conditions: &mut List, condition_type: &str) {
     conditions.retain(|condition| condition["type"] != condition_type);
 }
 
@@ -54,7 +54,7 @@ impl Rollout<'_> {
     pub(super) fn set_condition(&mut self, condition_type: &str, status: &str, reason: &str, message: &str) {
         let next = self.new_condition(condition_type, status, reason, message);
         let status = self.deployment.get("status").unwrap_or(&Value::Null);
-        let mut conditions = items(status, "/conditions").to_vec();
+        let mut conditions = List::from(items(status, "/conditions"));
         set_condition(&mut conditions, next);
         if let Some(status) = map_mut(&mut self.deployment, "status") {
             status.insert("conditions".to_owned(), conditions.into());
@@ -87,7 +87,7 @@ impl Rollout<'_> {
     }
 
     /// Counts, and whether enough is available.
-    fn counts(&self, all: &[Arc<Object>], new: Option<&Arc<Object>>) -> (Value, Vec<Value>) {
+    fn counts(&self, all: &[Arc<Object>], new: Option<&Arc<Object>>) -> (Value, List) {
         let old_status = self.deployment.get("status").unwrap_or(&Value::Null);
         let mut status = json!({});
         let total: i64 = all.iter().map(|set| replicas(set.value())).sum();
@@ -104,7 +104,7 @@ impl Rollout<'_> {
         if all.iter().any(|set| int(set.value(), "/status/terminatingReplicas").is_some()) {
             status["terminatingReplicas"] = sum(all, "/status/terminatingReplicas").into();
         }
-        let mut conditions = items(old_status, "/conditions").to_vec();
+        let mut conditions = List::from(items(old_status, "/conditions"));
         let enough = available >= self.wanted() - self.room().unavailable;
         let next = if enough {
             self.new_condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
@@ -117,7 +117,7 @@ impl Rollout<'_> {
             )
         };
         set_condition(&mut conditions, next);
-        (status, conditions)
+        (status, conditions.into())
     }
 
     /// Writes counts without judging progress: while paused, while scaling, on the way out.
@@ -154,7 +154,7 @@ impl Rollout<'_> {
     fn judge_progress(
         &self,
         status: &Value,
-        conditions: &mut Vec<Value>,
+        conditions: &mut List,
         current: Option<&Value>,
         new: Option<&Arc<Object>>,
     ) {
@@ -224,7 +224,7 @@ impl Rollout<'_> {
     }
 
     /// Writes the status if it is another one; true if so.
-    async fn write_status(&mut self, mut status: Value, conditions: Vec<Value>) -> Result<bool, Refusal> {
+    async fn write_status(&mut self, mut status: Value, conditions: List) -> Result<bool, Refusal> {
         status["conditions"] = conditions.into();
         if self.deployment.get("status") == Some(&status) {
             return Ok(false);

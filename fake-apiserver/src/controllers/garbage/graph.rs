@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::controllers::discovery::Discovery;
 use crate::controllers::view::items;

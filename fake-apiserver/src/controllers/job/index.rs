@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::controllers::view::{annotation, items, map_mut, name, set_annotation, set_label};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::{address, is_up, pod_network};
 use crate::controllers::client::{Client, Refusal};

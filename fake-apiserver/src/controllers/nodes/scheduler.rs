@@ -8,7 +8,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use apimachinery::quantity::Quantity;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::controllers::client::Refusal;
 use crate::controllers::context::Context;

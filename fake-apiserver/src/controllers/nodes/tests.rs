@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use apimachinery::value::{List, Value, json};
 use http::Method;
-use serde_json::{Value, json};
 
 use crate::FakeApiserver;
 
@@ -32,7 +32,7 @@ async fn until(cluster: &FakeApiserver, path: &str, wanted: impl Fn(&Value) -> b
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> &'a str {
-    let conditions = object["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+    let conditions = object["status"]["conditions"].as_array().map_or(&[][..], List::as_slice);
     conditions.iter().find(|one| one["type"] == kind).and_then(|one| one["status"].as_str()).unwrap_or_default()
 }
 

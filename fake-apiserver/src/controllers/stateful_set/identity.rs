@@ -1,6 +1,6 @@
 //! A StatefulSet's pods have names and volumes that stay.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::controllers::kinds;
 use crate::controllers::template::pod_from_template;

@@ -1,6 +1,6 @@
 //! Paths and schemas of custom resources, made after those of built-in kinds.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::document::{REFERENCE, recorded};
 use crate::kinds::Resource;
@@ -37,7 +37,7 @@ const CLUSTER: Model = Model {
 };
 
 /// Adds the paths and schemas of one version of a custom resource.
-pub(super) fn add(resource: &Resource, paths: &mut Map<String, Value>, schemas: &mut Map<String, Value>) {
+pub(super) fn add(resource: &Resource, paths: &mut Map, schemas: &mut Map) {
     let model = if resource.namespaced { &NAMESPACED } else { &CLUSTER };
     let prefix = schema_prefix(resource);
     let gvk = &resource.gvk;

@@ -1,6 +1,6 @@
 //! The texts of the documents, as far as they follow a rule or were recorded.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// Texts of fields and parameters that recordings show; `Type.field` or the name of a parameter, a tab, the text (JSON).
 const TEXTS: &str = include_str!("texts.txt");
@@ -13,7 +13,7 @@ fn text(of: &str) -> Option<Value> {
 }
 
 /// Describes the operations, responses and parameters of paths.
-pub(super) fn paths(paths: &mut Map<String, Value>) {
+pub(super) fn paths(paths: &mut Map) {
     for (path, item) in paths.iter_mut() {
         let Some(item) = item.as_object_mut() else { continue };
         for (method, operation) in item.iter_mut() {

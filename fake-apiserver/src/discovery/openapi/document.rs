@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::{custom, describe};
 use crate::kinds::Kinds;

@@ -2,7 +2,7 @@
 //!
 //! The messages are those of `openapi.v2.Document` (google/gnostic); a field's number stands beside its name.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// A message that is being written.
 #[derive(Default)]
@@ -198,7 +198,7 @@ fn schema(value: &Value) -> Message {
 }
 
 /// Fields that begin with `x-`, their values as YAML.
-fn extensions(out: &mut Message, field: u32, fields: &Map<String, Value>) {
+fn extensions(out: &mut Message, field: u32, fields: &Map) {
     for (name, value) in fields.iter().filter(|(name, _)| name.starts_with("x-")) {
         let mut any = Message::default();
         any.bytes(2, apimachinery::yaml::to_string(value).as_bytes());

@@ -1,6 +1,6 @@
 //! The document of version 2, from all those of version 3.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Text, Value, json};
 use sha2::Digest as _;
 
 use super::document;
@@ -59,7 +59,7 @@ pub(super) fn document(kinds: &Kinds) -> Value {
     })
 }
 
-fn path_item(item: &Value, shared: &mut Map<String, Value>) -> Value {
+fn path_item(item: &Value, shared: &mut Map) -> Value {
     let mut out = Map::new();
     for (method, operation) in item.as_object().into_iter().flatten() {
         let value = if method == "parameters" {
@@ -72,7 +72,7 @@ fn path_item(item: &Value, shared: &mut Map<String, Value>) -> Value {
     out.into()
 }
 
-fn operation(operation: &Value, shared: &mut Map<String, Value>) -> Value {
+fn operation(operation: &Value, shared: &mut Map) -> Value {
     let mut out = Map::new();
     let mut produces = Vec::new();
     for (field, value) in operation.as_object().into_iter().flatten() {
@@ -101,7 +101,7 @@ fn operation(operation: &Value, shared: &mut Map<String, Value>) -> Value {
     let mut list = parameters(&operation["parameters"], shared);
     let body = operation["requestBody"]["content"].as_object();
     let consumes: Vec<&str> = match body {
-        Some(content) => content.keys().map(String::as_str).collect(),
+        Some(content) => content.keys().map(Text::as_str).collect(),
         None if operation["x-kubernetes-action"].is_string() => vec!["*/*"],
         None if produces.len() > 1 => FORMATS[..3].to_vec(),
         None => Vec::new(),
@@ -128,7 +128,7 @@ fn operation(operation: &Value, shared: &mut Map<String, Value>) -> Value {
 }
 
 /// Parameters as references to shared ones.
-fn parameters(list: &Value, shared: &mut Map<String, Value>) -> Vec<Value> {
+fn parameters(list: &Value, shared: &mut Map) -> Vec<Value> {
     let mut out = Vec::new();
     for parameter in list.as_array().into_iter().flatten() {
         let mut own = parameter.clone();
@@ -176,7 +176,7 @@ fn narrow(value: &mut Value, named: bool) {
                 fields.remove("default");
             }
             if let Some(Value::String(reference)) = fields.get_mut("$ref") {
-                *reference = reference.replace(document::REFERENCE, "#/definitions/");
+                *reference = reference.replace(document::REFERENCE, "#/definitions/").into();
             }
             for (name, value) in fields.iter_mut() {
                 match name.as_str() {

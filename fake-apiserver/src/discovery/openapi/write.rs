@@ -1,6 +1,6 @@
 //! Documents as text, their fields in the order in which the apiserver writes them.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Text, Value};
 
 /// Fields of version 3 that come first, in this order; the others follow by name.
 const V3: [&str; 27] = [
@@ -114,16 +114,14 @@ fn put(value: &Value, named: bool, order: &[&str], text: &mut Vec<u8>) {
     }
 }
 
-fn entries<'a>(fields: impl Iterator<Item = (&'a String, &'a Value)>, named: bool, order: &[&str], text: &mut Vec<u8>) {
+fn entries<'a>(fields: impl Iterator<Item = (&'a Text, &'a Value)>, named: bool, order: &[&str], text: &mut Vec<u8>) {
     for (at, (name, value)) in fields.enumerate() {
         if at > 0 {
             text.push(b',');
         }
         serde_json::to_writer(&mut *text, name).unwrap_or_default();
         text.push(b':');
-        let by_name = |fields: &Map<String, Value>| {
-            NAMED.contains(&name.as_str()) || (name == "parameters" && !fields.is_empty())
-        };
+        let by_name = |fields: &Map| NAMED.contains(&name.as_str()) || (name == "parameters" && !fields.is_empty());
         put(value, !named && value.as_object().is_some_and(by_name), order, text);
     }
 }

@@ -1,6 +1,6 @@
 //! A container's own program that ended because of what was typed: the node says so in the pod's status.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use crate::http::handler::local_user;
 use crate::registry::connect::Connect;

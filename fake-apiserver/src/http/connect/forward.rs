@@ -1,6 +1,6 @@
 //! The other end of a forwarded port.
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 
@@ -28,9 +28,9 @@ where
         let _ = copy_bidirectional(&mut stream, &mut real).await;
         return Ok(());
     }
-    let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map_or(&[][..], List::as_slice);
     let serves = |container: &&Value| {
-        let ports = container["ports"].as_array().map_or(&[][..], Vec::as_slice);
+        let ports = container["ports"].as_array().map_or(&[][..], List::as_slice);
         ports.iter().any(|own| own["containerPort"] == port)
     };
     let container = containers.iter().find(serves).ok_or_else(refused)?;

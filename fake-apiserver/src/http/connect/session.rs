@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use apimachinery::value::{Value, json};
 use bytes::Bytes;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::program::{self, FOR_EVER};
 use super::super::{items, text};
@@ -183,7 +183,7 @@ impl Box_<'_> {
         if command.is_empty() {
             return 0;
         }
-        let hook = serde_json::json!({ "name": "preStop", "command": command });
+        let hook = apimachinery::value::json!({ "name": "preStop", "command": command });
         let end = program::run(&Value::Null, &hook, false, 0, Duration::from_secs(86_400)).end;
         end.map_or(0, |(after, _)| i64::try_from(after.as_secs()).unwrap_or(0))
     }

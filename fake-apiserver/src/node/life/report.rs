@@ -1,6 +1,6 @@
 //! A pod's status as a kubelet writes it.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::program::image_name;
@@ -216,7 +216,7 @@ pub(super) fn status(life: &Life<'_>, phase: &str, sandbox: bool) -> Value {
     status
 }
 
-fn fields(life: &Life<'_>, phase: &str, sandbox: bool, now: &str) -> Map<String, Value> {
+fn fields(life: &Life<'_>, phase: &str, sandbox: bool, now: &str) -> Map {
     let pod = life.pod;
     let host = life.host.address;
     let mut fields = Map::new();

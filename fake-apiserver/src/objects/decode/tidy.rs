@@ -5,9 +5,9 @@
 //! same object, and the words for what is wrong. A property test holds the two together.
 
 use apimachinery::schema::Kind;
+use apimachinery::value::{Map, Number, Value};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Map, Number, Value};
 
 use super::times;
 use super::typed::{fill, is_left_out, zero};
@@ -25,7 +25,7 @@ pub(super) fn tidy(object: &mut Value, ty: &'static Type) -> Result<(), Odd> {
     }
 }
 
-fn structure(fields: &mut Map<String, Value>, ty: &'static Type) -> Result<(), Odd> {
+fn structure(fields: &mut Map, ty: &'static Type) -> Result<(), Odd> {
     let mut left_out: Vec<&'static str> = Vec::new();
     for (name, value) in fields.iter_mut() {
         let field = ty.field(name).ok_or(Odd)?;
@@ -52,14 +52,14 @@ fn any(value: &mut Value, kind: &Kind, field: &Field) -> Result<(), Odd> {
         (Value::String(text), Kind::Quantity) => {
             let canonical = Quantity::parse(text.trim()).ok_or(Odd)?.to_string();
             if *text != canonical {
-                *text = canonical;
+                *text = canonical.into();
             }
             Ok(())
         }
         (Value::String(text), Kind::Time | Kind::MicroTime) if !text.is_empty() => {
             let canonical = times::canonical(text, matches!(kind, Kind::MicroTime)).map_err(|_| Odd)?;
             if *text != canonical {
-                *text = canonical;
+                *text = canonical.into();
             }
             Ok(())
         }

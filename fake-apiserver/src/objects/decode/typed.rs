@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use apimachinery::schema::Kind;
+use apimachinery::value::{Map, Number, Value};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
 
 use super::times;
 use crate::objects::quantity::{FORMAT_ERROR, Quantity};
@@ -100,9 +100,9 @@ impl<'f> Typed<'f> {
 
     fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Value, E> {
         match self.kind {
-            Kind::String | Kind::IntOrString | Kind::Any => Ok(Value::String(text.into_owned())),
+            Kind::String | Kind::IntOrString | Kind::Any => Ok(Value::from(text.into_owned())),
             Kind::Quantity => match Quantity::parse(text.trim()) {
-                Some(quantity) => Ok(Value::String(quantity.to_string())),
+                Some(quantity) => Ok(Value::from(quantity.to_string())),
                 None => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
             },
             Kind::Time | Kind::MicroTime => {
@@ -110,11 +110,11 @@ impl<'f> Typed<'f> {
                     return Ok(Value::Null);
                 }
                 times::canonical(&text, matches!(self.kind, Kind::MicroTime))
-                    .map(Value::String)
+                    .map(Value::from)
                     .map_err(|error| self.findings.fail(error))
             }
             Kind::Bytes => match BASE64_STANDARD.decode(text.as_bytes()) {
-                Ok(_) => Ok(Value::String(text.into_owned())),
+                Ok(_) => Ok(Value::from(text.into_owned())),
                 Err(error) => Err(self.findings.fail(base64_error(&text, &error))),
             },
             _ => Err(self.mismatch("string")),
@@ -228,7 +228,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
                 Some(value) => list.push(value),
             }
         }
-        Ok(Value::Array(list))
+        Ok(Value::from(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
@@ -322,7 +322,7 @@ impl<'de> Visitor<'de> for Struct<'_> {
 }
 
 /// Adds the fields that are written even when they are zero.
-pub(super) fn fill(object: &mut Map<String, Value>, ty: &'static Type) {
+pub(super) fn fill(object: &mut Map, ty: &'static Type) {
     for field in ty.always() {
         if !object.contains_key(field.schema.name) {
             if matches!(field.schema.kind, Kind::Object(_)) && field.schema.default.is_none() {

@@ -1,6 +1,6 @@
 //! Pods and templates of pods.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::{claim_spec, default_number, default_text, has, host_network};
 use crate::objects::get::{self, default, list, list_mut, set, sub_mut, text};
@@ -86,7 +86,7 @@ fn service_account(spec: &mut Value) {
 }
 
 fn volume(volume: &mut Value) {
-    let sources = volume.as_object().map_or(0, serde_json::Map::len);
+    let sources = volume.as_object().map_or(0, apimachinery::value::Map::len);
     if sources <= 1 {
         set(volume, "emptyDir", json!({}));
         return;

@@ -1,6 +1,6 @@
 //! Controllers of pods.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::{claim_spec, default_text, pod};
 use crate::objects::get::{self, default, list_mut, sub_mut, text};

@@ -1,6 +1,6 @@
 //! Server-side apply.
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{List, Map, Value, json};
 
 use super::compare::{self, Shape};
 use super::set::Set;
@@ -169,8 +169,7 @@ fn undeclared(shape: Shape<'_>, value: &Value, path: &mut String, problems: &mut
         Value::Array(items) if matches!(shape, Shape::List(..)) => {
             for item in items {
                 let element = shape.element(item);
-                let keys =
-                    element.strip_prefix("k:").and_then(|keys| serde_json::from_str::<Map<String, Value>>(keys).ok());
+                let keys = element.strip_prefix("k:").and_then(|keys| serde_json::from_str::<Map>(keys).ok());
                 let printed: Vec<String> =
                     keys.unwrap_or_default().iter().map(|(key, value)| format!("{key}={value}")).collect();
                 let length = path.len();
@@ -256,7 +255,7 @@ fn prune(shape: Shape<'_>, value: &mut Value, last: &Set, kept: Option<&Set>) {
                 } else if let (Some(child), Some(shape)) = (fields.get_mut(name), shape.field(name)) {
                     prune(shape, child, below, still);
                     let emptied =
-                        child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
+                        child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(List::is_empty);
                     if emptied && still.is_none() {
                         fields.remove(name);
                     }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use apimachinery::schema::{Field, Kind, ListType, Type};
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 use super::set::Set;
 

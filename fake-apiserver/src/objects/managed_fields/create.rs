@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Value};
 
 use super::compare::{NOBODYS, Shape, is_empty};
 
 /// The fields that a create sets: `zero` is the object of the same kind in which nothing is set, `ignored` are dotted fields
 /// that the request cannot own. Empty if there are none.
-pub(super) fn fields(shape: Shape<'_>, zero: &Value, object: &Value, ignored: &[&str]) -> Map<String, Value> {
+pub(super) fn fields(shape: Shape<'_>, zero: &Value, object: &Value, ignored: &[&str]) -> Map {
     let walk = Walk { ignored };
     walk.fields(shape, zero.as_object(), object, Place::Root)
 }
@@ -31,7 +31,7 @@ struct Walk<'a> {
 /// Whether a path is owned itself, and what is owned below it.
 struct Owned {
     itself: bool,
-    below: Map<String, Value>,
+    below: Map,
 }
 
 impl Owned {
@@ -39,7 +39,7 @@ impl Owned {
         Owned { itself, below: Map::new() }
     }
 
-    fn put(mut self, element: String, into: &mut Map<String, Value>) {
+    fn put(mut self, element: String, into: &mut Map) {
         if !self.below.is_empty() {
             if self.itself {
                 self.below.insert(".".to_owned(), Value::Object(Map::new()));
@@ -61,13 +61,7 @@ impl Walk<'_> {
         }
     }
 
-    fn fields(
-        &self,
-        shape: Shape<'_>,
-        zero: Option<&Map<String, Value>>,
-        new: &Value,
-        place: Place,
-    ) -> Map<String, Value> {
+    fn fields(&self, shape: Shape<'_>, zero: Option<&Map>, new: &Value, place: Place) -> Map {
         let mut out = Map::new();
         for (name, new) in new.as_object().into_iter().flatten() {
             let zero = zero.and_then(|fields| fields.get(name));
@@ -102,8 +96,8 @@ impl Walk<'_> {
     }
 
     /// Items that share a key are owned as one.
-    fn items(&self, shape: Shape<'_>, new: &Value) -> Map<String, Value> {
-        let items = new.as_array().map(Vec::as_slice).unwrap_or_default();
+    fn items(&self, shape: Shape<'_>, new: &Value) -> Map {
+        let items = new.as_array().map(List::as_slice).unwrap_or_default();
         let mut times: HashMap<String, (usize, usize)> = HashMap::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             times.entry(shape.element(item)).or_insert((index, 0)).1 += 1;

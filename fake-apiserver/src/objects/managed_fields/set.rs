@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use apimachinery::value::{Map, Value};
 
 /// A set of paths.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,7 +24,7 @@ impl Set {
                 let mut child = Set::decode(value);
                 // An element without anything below it stands for itself.
                 child.member |= child.children.is_empty();
-                (key.clone(), child)
+                (key.to_string(), child)
             })
             .collect();
         Set { member: fields.is_some_and(|fields| fields.contains_key(".")), children }
@@ -173,7 +173,7 @@ fn printed(element: &str) -> String {
         Some(("f", name)) => format!(".{name}"),
         Some(("v", value)) => format!("[={value}]"),
         Some(("k", keys)) => {
-            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+            let keys: Map = serde_json::from_str(keys).unwrap_or_default();
             let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
             format!("[{}]", pairs.join(","))
         }

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! ConfigMaps, Secrets, Services, Namespaces and other kinds with little to validate.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::container::one_of;
 use super::meta::invalid_each;

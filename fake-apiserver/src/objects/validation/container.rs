@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::invalid_each;
 use super::pod::Pod;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::objects::quantity::Quantity;
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::invalid_each;
 use crate::objects::field::{FieldError, Path};

@@ -1,6 +1,6 @@
 //! `metadata`: what every kind has to keep.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::objects::field::{FieldError, Path};
 use crate::objects::get::{entries, flag, int, list, sub, text};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::{self, invalid_each, labels};
 use super::{container, environment, profiles, resources, scheduling, security, volumes, windows};

@@ -1,6 +1,6 @@
 //! Probes and lifecycle handlers.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::container::port_number;
 use super::meta::invalid_each;

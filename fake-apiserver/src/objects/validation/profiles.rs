@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::container;
 use super::volumes::local_path;

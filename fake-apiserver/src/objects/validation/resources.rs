@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::objects::quantity::Quantity;
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::meta::invalid_each;
 use crate::objects::field::{FieldError, Path};

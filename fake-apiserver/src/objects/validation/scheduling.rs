@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::invalid_each;
 use super::selector::{label_name, label_selector};

@@ -1,6 +1,6 @@
 //! `metav1.LabelSelector`.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::{invalid_each, labels};
 use crate::objects::field::{FieldError, Path};
@@ -57,7 +57,7 @@ pub(crate) fn label_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldErro
 /// Whether a selector selects nothing in particular: no labels, no expressions.
 pub(crate) fn is_empty(selector: &Value) -> bool {
     list(selector, "matchExpressions").is_empty()
-        && selector.get("matchLabels").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty)
+        && selector.get("matchLabels").and_then(Value::as_object).is_none_or(apimachinery::value::Map::is_empty)
 }
 
 /// Whether a selector selects an object with these labels; a broken one selects nothing.

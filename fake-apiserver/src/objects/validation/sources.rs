@@ -1,6 +1,6 @@
 //! What is inside of volumes whose kinds are seldom used any more.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::invalid_each;
 use crate::objects::field::{FieldError, Path};

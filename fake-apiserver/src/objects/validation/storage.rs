@@ -1,6 +1,6 @@
 //! Claims of storage.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::meta::invalid_each;
 use super::selector::label_selector;

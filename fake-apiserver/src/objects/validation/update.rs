@@ -1,6 +1,6 @@
 //! What may not change once an object exists.
 
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Value};
 
 use super::{meta, pod as pods};
 use crate::objects::field::{FieldError, Path};
@@ -77,7 +77,7 @@ fn stateful_set(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<Fiel
         "minReadySeconds",
         "status",
     ];
-    let rest = |spec: &Value| -> Map<String, Value> {
+    let rest = |spec: &Value| -> Map {
         let fields = spec.as_object().into_iter().flatten();
         let kept = fields.filter(|(field, _)| !MUTABLE.contains(&field.as_str()));
         kept.map(|(field, value)| (field.clone(), value.clone())).collect()
@@ -96,7 +96,7 @@ fn service(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
         if is.is_empty() {
             errors.push(FieldError::invalid(
                 &ips.index(0),
-                &Value::Array(Vec::new()),
+                &Value::Array(List::new()),
                 "primary clusterIP can not be unset",
             ));
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::environment::{VOLUME_FIELDS, field_ref, resource_field};
 use super::meta::invalid_each;

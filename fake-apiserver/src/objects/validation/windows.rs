@@ -1,6 +1,6 @@
 //! What a pod may not have because of the operating system that it is for.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::container;
 use crate::objects::field::{FieldError, Path};

@@ -1,6 +1,6 @@
 //! Controllers of pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob.
 
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::meta::{self, invalid_each, labels};
 use super::probes::non_negative;
@@ -201,7 +201,7 @@ fn replication_controller(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldE
     non_negative(spec, "minReadySeconds", path, errors);
     let chosen = sub(spec, "selector");
     let chosen_path = path.child("selector");
-    if chosen.as_object().is_none_or(serde_json::Map::is_empty) {
+    if chosen.as_object().is_none_or(apimachinery::value::Map::is_empty) {
         errors.push(FieldError::required(&chosen_path, ""));
     }
     non_negative(spec, "replicas", path, errors);

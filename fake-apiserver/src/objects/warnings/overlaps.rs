@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::MOST;
 use crate::objects::field::go_quote;
@@ -58,7 +58,7 @@ fn projected(projected: &Value, name: &str, out: &mut Vec<String>) {
             };
             Some(of_items(source, &title))
         };
-        if source.as_object().is_none_or(serde_json::Map::is_empty) {
+        if source.as_object().is_none_or(apimachinery::value::Map::is_empty) {
             out.push(format!("volume {name} (Projected) has no sources provided"));
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::MOST;
 use crate::objects::field::{Path, go_quote};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::managed;
 use crate::core::Shared;
@@ -131,7 +131,7 @@ fn aggregate(roles: &mut [Role]) {
 
 fn cluster_role(core: &Shared, role: &Role) -> Value {
     let mut labels = Map::new();
-    labels.insert("kubernetes.io/bootstrapping".to_owned(), "rbac-defaults".into());
+    labels.insert("kubernetes.io/bootstrapping".to_owned(), Value::from("rbac-defaults"));
     if !role.into.is_empty() {
         labels.insert(format!("{AGGREGATE}{}", role.into), "true".into());
     }
@@ -155,11 +155,11 @@ fn cluster_role(core: &Shared, role: &Role) -> Value {
     object
 }
 
-fn metadata(name: &str, labels: &Map<String, Value>) -> Value {
+fn metadata(name: &str, labels: &Map) -> Value {
     json!({"name": name, "labels": labels, "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"}})
 }
 
-fn tracked(labels: &Map<String, Value>) -> Value {
+fn tracked(labels: &Map) -> Value {
     let mut own = json!({".": {}});
     for label in labels.keys() {
         own[format!("f:{label}")] = json!({});
@@ -178,7 +178,7 @@ fn subject(text: &str) -> Option<Value> {
 }
 
 fn bind(core: &Shared, role: &str, subjects: Vec<Value>) {
-    let labels = Map::from_iter([("kubernetes.io/bootstrapping".to_owned(), "rbac-defaults".into())]);
+    let labels = Map::from_iter([("kubernetes.io/bootstrapping".to_owned(), Value::from("rbac-defaults"))]);
     let mut fields = tracked(&labels);
     fields["f:roleRef"] = json!({});
     let mut object = json!({

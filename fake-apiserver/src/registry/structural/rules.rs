@@ -1,7 +1,7 @@
 //! `x-kubernetes-validations`: CEL rules of a schema, on the value that they stand at.
 
+use apimachinery::value::Value;
 use kube_cel::cel::Value as Cel;
-use serde_json::Value;
 
 use super::compiled;
 use super::validate::error;
@@ -43,7 +43,7 @@ impl Walk<'_> {
                 let others = Some(&schema["additionalProperties"]).filter(|schema| schema.is_object());
                 for (name, value) in fields {
                     let Some(schema) = schema["properties"].get(name).or(others) else { continue };
-                    let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                    let at = if at.is_empty() { name.to_string() } else { format!("{at}.{name}") };
                     self.value(schema, value, old.and_then(|old| old.get(name)), &at);
                 }
             }

@@ -1,6 +1,6 @@
 //! Values of custom resources against their schema, in the words of apiextensions (`operations/custom-resource`).
 
-use serde_json::{Map, Value};
+use apimachinery::value::{List, Map, Value};
 
 use super::compiled;
 use crate::objects::field::{ErrorType, FieldError, go_quote};
@@ -52,7 +52,7 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-fn of_type(rules: &Map<String, Value>, value: &Value, at: &str, errors: &mut Vec<FieldError>) -> bool {
+fn of_type(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldError>) -> bool {
     let found = type_of(value);
     if rules.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
         if matches!(found, "integer" | "string") {
@@ -71,7 +71,7 @@ fn of_type(rules: &Map<String, Value>, value: &Value, at: &str, errors: &mut Vec
     false
 }
 
-fn one_of_values(rules: &Map<String, Value>, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
+fn one_of_values(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
     let Some(allowed) = rules.get("enum").and_then(Value::as_array) else { return };
     if allowed.contains(value) {
         return;
@@ -88,7 +88,7 @@ fn one_of_values(rules: &Map<String, Value>, value: &Value, at: &str, errors: &m
     errors.push(error(ErrorType::NotSupported, at, printed, format!("supported values: {}", allowed.join(", "))));
 }
 
-fn number(rules: &Map<String, Value>, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
+fn number(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
     let limit = |name: &str| rules.get(name).filter(|limit| limit.is_number());
     let number = value.as_f64().unwrap_or_default();
     let exclusive = |name: &str| rules.get(name) == Some(&Value::Bool(true));
@@ -116,11 +116,11 @@ fn number(rules: &Map<String, Value>, value: &Value, at: &str, errors: &mut Vec<
     }
 }
 
-fn size(rules: &Map<String, Value>, name: &str) -> Option<usize> {
+fn size(rules: &Map, name: &str) -> Option<usize> {
     rules.get(name).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok())
 }
 
-fn string(rules: &Map<String, Value>, text: &str, at: &str, errors: &mut Vec<FieldError>) {
+fn string(rules: &Map, text: &str, at: &str, errors: &mut Vec<FieldError>) {
     let length = text.chars().count();
     let value = Value::from(text);
     if let Some(most) = size(rules, "maxLength").filter(|most| length > *most) {
@@ -143,8 +143,8 @@ fn string(rules: &Map<String, Value>, text: &str, at: &str, errors: &mut Vec<Fie
     }
 }
 
-fn array(rules: &Map<String, Value>, items: &[Value], at: &str, errors: &mut Vec<FieldError>) {
-    let whole = || Value::Array(items.to_vec());
+fn array(rules: &Map, items: &[Value], at: &str, errors: &mut Vec<FieldError>) {
+    let whole = || Value::from(items.to_vec());
     if let Some(most) = size(rules, "maxItems").filter(|most| items.len() > *most) {
         let noun = if most == 1 { "item" } else { "items" };
         errors.push(error(ErrorType::TooMany, at, items.len().to_string(), format!("must have at most {most} {noun}")));
@@ -161,7 +161,7 @@ fn array(rules: &Map<String, Value>, items: &[Value], at: &str, errors: &mut Vec
 }
 
 /// Lists that are sets or maps hold each value, or each key, once.
-fn duplicates(rules: &Map<String, Value>, items: &[Value], at: &str, errors: &mut Vec<FieldError>) {
+fn duplicates(rules: &Map, items: &[Value], at: &str, errors: &mut Vec<FieldError>) {
     let keys: Vec<&str> = match rules.get("x-kubernetes-list-type").and_then(Value::as_str) {
         Some("set") => Vec::new(),
         Some("map") => {
@@ -186,7 +186,7 @@ fn duplicates(rules: &Map<String, Value>, items: &[Value], at: &str, errors: &mu
     }
 }
 
-fn object(rules: &Map<String, Value>, fields: &Map<String, Value>, at: &str, errors: &mut Vec<FieldError>) {
+fn object(rules: &Map, fields: &Map, at: &str, errors: &mut Vec<FieldError>) {
     let place = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     if let Some(most) = size(rules, "maxProperties").filter(|most| fields.len() > *most) {
         let noun = if most == 1 { "item" } else { "items" };
@@ -221,8 +221,8 @@ fn holds(schema: &Value, value: &Value, at: &str) -> bool {
     errors.is_empty()
 }
 
-fn combined(rules: &Map<String, Value>, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
-    let list = |name: &str| rules.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+fn combined(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
+    let list = |name: &str| rules.get(name).and_then(Value::as_array).map_or(&[][..], List::as_slice);
     for schema in list("allOf") {
         check(schema, value, at, errors);
     }

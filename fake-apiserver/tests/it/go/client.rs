@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use apimachinery::value::Value;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use serde_json::Value;
 
 /// A typed client prefers protobuf.
 pub(super) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";

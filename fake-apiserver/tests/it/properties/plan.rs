@@ -1,10 +1,10 @@
 //! What is generated: webhook configurations and a sequence of requests.
 
+use apimachinery::value::{Value, json};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use serde_json::{Value, json};
 
 use crate::support::{Answer, ca_bundle, patch};
 

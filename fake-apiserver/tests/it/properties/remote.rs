@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use apimachinery::value::Value;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fake_apiserver::FakeApiserver;
@@ -10,7 +11,6 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use serde_json::Value;
 
 /// One connection to a cluster.
 pub(crate) struct Remote(SendRequest<Full<bytes::Bytes>>);

@@ -1,4 +1,4 @@
-use serde_json::{Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use crate::check::case::Case;
 use crate::check::change::{What, changes};

@@ -1,4 +1,4 @@
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::check::case::Case;
 use crate::check::change::changes;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use apimachinery::schema::{self, Kind, Type};
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::check::case::Case;
 use crate::check::change::path_text;
@@ -66,7 +66,7 @@ fn walk(value: &Value, ty: &'static Type, path: &mut Vec<String>, out: &mut BTre
     let Some(map) = value.as_object() else { return };
     for (key, value) in map {
         let Some(field) = ty.field(key) else { continue };
-        path.push(key.clone());
+        path.push(key.clone().into());
         match (&field.kind, value) {
             (Kind::Object(inner), _) => walk(value, inner.get(), path, out),
             (Kind::List(item), Value::Array(items)) => {
@@ -104,7 +104,7 @@ fn walk(value: &Value, ty: &'static Type, path: &mut Vec<String>, out: &mut BTre
 
 fn plain(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.clone().into()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

@@ -1,5 +1,5 @@
+use apimachinery::value::{Value, json};
 use bytes::Bytes;
-use serde_json::{Value, json};
 
 use crate::check::case::Case;
 use crate::check::law::{About, Bench, Evidence, Law, Scope, Testing, Verdict};

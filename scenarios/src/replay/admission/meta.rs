@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use admission::capture::Record;
+use apimachinery::value::{Map, Value, json};
 use apimachinery::yaml;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
 
 use crate::replay::wire::injector_path;
 
@@ -15,7 +15,7 @@ use crate::replay::wire::injector_path;
 #[derive(Clone, Debug, Default)]
 pub struct Meta {
     /// Namespaces with their labels.
-    pub namespaces: Vec<(String, Map<String, Value>)>,
+    pub namespaces: Vec<(String, Map)>,
     /// Other objects, created in this order before the webhook configurations.
     pub objects: Vec<Value>,
     /// `MutatingWebhookConfiguration` and `ValidatingWebhookConfiguration` objects.
@@ -69,13 +69,13 @@ impl Meta {
                         Value::Object(labels) => labels.clone(),
                         _ => return Err(bad(format!("namespaces.{name}: want a mapping of labels, or null"))),
                     };
-                    meta.namespaces.push((name.clone(), labels));
+                    meta.namespaces.push((name.clone().into(), labels));
                 }
             }
             _ => return Err(bad("namespaces: want a mapping of names to labels".to_owned())),
         }
         meta.configurations = match value.get("webhookConfiguration") {
-            Some(Value::Array(list)) => list.clone(),
+            Some(Value::Array(list)) => list.clone().into(),
             Some(object @ Value::Object(_)) => vec![object.clone()],
             _ => {
                 return Err(bad(

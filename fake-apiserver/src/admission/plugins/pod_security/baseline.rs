@@ -1,6 +1,6 @@
 //! The checks of the baseline standard.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::super::golang::quote;
 use super::{Violation, containers, join, named, offenders, plural, setters, third_person, unique};

@@ -1,6 +1,6 @@
 //! Which check belongs to which standard since which version.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::policy::{Level, Standard};
 use super::{Violation, baseline, restricted};

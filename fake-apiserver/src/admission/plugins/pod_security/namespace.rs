@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::super::super::attributes::{Attributes, Operation};
 use super::super::super::cluster::Cluster;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use crate::objects::field::{FieldError, Path};
 

@@ -1,6 +1,6 @@
 //! What the restricted standard adds.
 
-use serde_json::Value;
+use apimachinery::value::Value;
 
 use super::baseline::{seccomp_1_19 as bad_seccomp, seccomp_profile};
 use super::{Violation, containers, join, named, offenders, plural, setters, third_person, unique};

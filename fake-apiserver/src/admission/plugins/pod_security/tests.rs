@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use apimachinery::value::{Value, json};
 
 use super::super::super::attributes::{Attributes, GroupVersionKind, GroupVersionResource, Operation};
 use super::super::super::testing::Objects;

@@ -1,6 +1,6 @@
 //! Which pods a quota is about: `scopes` and `scopeSelector`. A quota with scopes is about pods alone.
 
-use serde_json::Value;
+use apimachinery::value::{List, Value};
 
 use super::super::pod;
 
@@ -19,7 +19,7 @@ pub(super) fn of(quota: &Value) -> Vec<Scope<'_>> {
     let selected = spec["scopeSelector"]["matchExpressions"].as_array().into_iter().flatten().map(|expression| Scope {
         name: expression["scopeName"].as_str().unwrap_or_default(),
         operator: expression["operator"].as_str().unwrap_or_default(),
-        values: expression["values"].as_array().map_or(&[][..], Vec::as_slice),
+        values: expression["values"].as_array().map_or(&[][..], List::as_slice),
     });
     plain.chain(selected).collect()
 }
