@@ -27,11 +27,19 @@ pub use serde_json::Number;
 pub use self::convert::{ToValue, from_value, to_value};
 pub use self::index::Index;
 pub use self::list::List;
-pub use self::map::{Entry, Map};
+pub use self::map::{Entry, Map, Unordered};
 pub use crate::json;
 
 /// A text: up to 23 bytes stand in the value, a longer one is shared by its copies.
 pub type Text = smol_str::SmolStr;
+
+/// Texts one after the other, without a detour through a `String` if they are short.
+#[must_use]
+pub fn concat(parts: &[&str]) -> Text {
+    let mut text = smol_str::SmolStrBuilder::new();
+    parts.iter().for_each(|part| text.push_str(part));
+    text.finish()
+}
 
 /// Any JSON value. A clone costs a counter, however large the value is.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]

@@ -6,6 +6,26 @@ use ecow::EcoVec;
 
 use super::{Text, Value};
 
+/// A map that is filled in any order and put in order once, at its end.
+#[derive(Default)]
+pub struct Unordered(EcoVec<(Text, Value)>);
+
+impl Unordered {
+    /// Adds a field; of two with the same name the later one stays.
+    pub fn push(&mut self, name: impl Into<Text>, value: Value) {
+        self.0.push((name.into(), value));
+    }
+
+    /// The map.
+    #[must_use]
+    pub fn into_map(self) -> Map {
+        Map::of_fields(self.0)
+    }
+}
+
+/// Up to so many fields are looked through one by one.
+const SHORT: usize = 16;
+
 /// The fields of an object, with the methods of `serde_json`'s map.
 #[derive(Clone, Default)]
 pub struct Map(EcoVec<(Text, Value)>);
@@ -24,7 +44,6 @@ impl Map {
     }
 
     /// Of fields in any order; of two with the same name the later one stays.
-    #[must_use]
     pub(super) fn of_fields(mut fields: EcoVec<(Text, Value)>) -> Self {
         if !fields.is_sorted_by(|a, b| a.0 < b.0) {
             fields.make_mut().sort_by(|a, b| a.0.cmp(&b.0));
@@ -41,8 +60,17 @@ impl Map {
         Self(fields)
     }
 
+    /// Where a field stands, or would stand.
     fn search(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(key, _)| key.as_str().cmp(name))
+    }
+
+    /// Where a field stands. In a short run most names differ by their length already.
+    fn position(&self, name: &str) -> Option<usize> {
+        if self.0.len() > SHORT {
+            return self.search(name).ok();
+        }
+        self.0.iter().position(|(key, _)| key.len() == name.len() && key.as_str() == name)
     }
 
     /// How many fields there are.
@@ -60,25 +88,25 @@ impl Map {
     /// The value of a field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.search(name).ok().map(|at| &self.0[at].1)
+        self.position(name).map(|at| &self.0[at].1)
     }
 
     /// The value of a field, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        let at = self.search(name).ok()?;
+        let at = self.position(name)?;
         Some(&mut self.0.make_mut()[at].1)
     }
 
     /// A field with its name.
     #[must_use]
     pub fn get_key_value(&self, name: &str) -> Option<(&Text, &Value)> {
-        self.search(name).ok().map(|at| (&self.0[at].0, &self.0[at].1))
+        self.position(name).map(|at| (&self.0[at].0, &self.0[at].1))
     }
 
     /// Whether there is such a field.
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {
-        self.search(name).is_ok()
+        self.position(name).is_some()
     }
 
     /// Sets a field; the value that it had.
@@ -99,7 +127,7 @@ impl Map {
 
     /// Takes a field away, with its name.
     pub fn remove_entry(&mut self, name: &str) -> Option<(Text, Value)> {
-        self.search(name).ok().map(|at| self.0.remove(at))
+        self.position(name).map(|at| self.0.remove(at))
     }
 
     /// A field that may be there.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use apimachinery::schema::Kind;
-use apimachinery::value::{Map, Number, Value};
+use apimachinery::value::{List, Map, Number, Text, Unordered, Value};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -31,7 +31,7 @@ pub(super) struct Findings {
 #[derive(Debug)]
 enum Step {
     Field(&'static str),
-    Key(String),
+    Key(Text),
     Index(usize),
 }
 
@@ -100,7 +100,7 @@ impl<'f> Typed<'f> {
 
     fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Value, E> {
         match self.kind {
-            Kind::String | Kind::IntOrString | Kind::Any => Ok(Value::from(text.into_owned())),
+            Kind::String | Kind::IntOrString | Kind::Any => Ok(Value::from(text)),
             Kind::Quantity => match Quantity::parse(text.trim()) {
                 Some(quantity) => Ok(Value::from(quantity.to_string())),
                 None => Err(self.findings.fail(FORMAT_ERROR.to_owned())),
@@ -114,7 +114,7 @@ impl<'f> Typed<'f> {
                     .map_err(|error| self.findings.fail(error))
             }
             Kind::Bytes => match BASE64_STANDARD.decode(text.as_bytes()) {
-                Ok(_) => Ok(Value::from(text.into_owned())),
+                Ok(_) => Ok(Value::from(text)),
                 Err(error) => Err(self.findings.fail(base64_error(&text, &error))),
             },
             _ => Err(self.mismatch("string")),
@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
             Kind::Quantity => return Err(self.findings.fail(FORMAT_ERROR.to_owned())),
             _ => return Err(self.mismatch("array")),
         };
-        let mut list = Vec::with_capacity(sequence.size_hint().unwrap_or(0).min(64));
+        let mut list = List::new();
         loop {
             self.findings.steps.push(Step::Index(list.len()));
             let seed = Typed { findings: &mut *self.findings, kind: item, field: self.field };
@@ -228,7 +228,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
                 Some(value) => list.push(value),
             }
         }
-        Ok(Value::from(list))
+        Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
@@ -253,7 +253,7 @@ fn free_map<'de, A: MapAccess<'de>>(
     mut map: A,
 ) -> Result<Value, A::Error> {
     let mut out = Map::new();
-    while let Some(key) = map.next_key::<String>()? {
+    while let Some(key) = map.next_key::<Text>()? {
         let known = !matches!(value, Kind::Any);
         if known && out.contains_key(&key) {
             findings.strict("duplicate", &key);
@@ -292,15 +292,16 @@ impl<'de> Visitor<'de> for Struct<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let Struct { findings, ty } = self;
         findings.structs.push(ty.name);
-        let mut out = Map::new();
-        let mut seen: Vec<&'static str> = Vec::new();
+        let mut out = Unordered::default();
+        let (mut seen, mut gone): (Vec<&'static str>, bool) = (Vec::with_capacity(8), false);
         while let Some(key) = map.next_key::<Key<'de>>()? {
             let Some(field) = ty.field(&key.0) else {
                 findings.strict("unknown", &key.0);
                 map.next_value::<de::IgnoredAny>()?;
                 continue;
             };
-            if seen.contains(&field.schema.name) {
+            let again = seen.contains(&field.schema.name);
+            if again {
                 findings.strict("duplicate", field.schema.name);
             } else {
                 seen.push(field.schema.name);
@@ -309,13 +310,19 @@ impl<'de> Visitor<'de> for Struct<'_> {
             let seed = Typed { findings: &mut *findings, kind: &field.schema.kind, field };
             let value = map.next_value_seed(seed)?;
             findings.steps.pop();
-            if is_left_out(field, &value) {
-                out.remove(field.schema.name);
-            } else {
-                out.insert(field.schema.name.to_owned(), value);
+            if !is_left_out(field, &value) {
+                out.push(Text::new_static(field.schema.name), value);
+            } else if again {
+                // What is written twice has the second value, which is none.
+                out.push(Text::new_static(field.schema.name), Value::Null);
+                gone = true;
             }
         }
         findings.structs.pop();
+        let mut out = out.into_map();
+        if gone {
+            out.retain(|_, value| !value.is_null());
+        }
         fill(&mut out, ty);
         Ok(Value::Object(out))
     }
@@ -326,10 +333,10 @@ pub(super) fn fill(object: &mut Map, ty: &'static Type) {
     for field in ty.always() {
         if !object.contains_key(field.schema.name) {
             if matches!(field.schema.kind, Kind::Object(_)) && field.schema.default.is_none() {
-                object.insert(field.schema.name.to_owned(), Value::Null);
+                object.insert(Text::new_static(field.schema.name), Value::Null);
                 continue;
             }
-            object.insert(field.schema.name.to_owned(), zero(&field.schema.kind, field));
+            object.insert(Text::new_static(field.schema.name), zero(&field.schema.kind, field));
         }
     }
 }

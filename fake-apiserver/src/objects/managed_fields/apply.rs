@@ -194,7 +194,7 @@ fn fields(shape: Shape<'_>, value: &Value, set: &mut Set, root: bool) {
         }
         Value::Array(items) if matches!(shape, Shape::List(..) | Shape::Set) && !items.is_empty() => {
             for item in items {
-                let below = set.at(std::iter::once(shape.element(item)));
+                let below = set.at(std::iter::once(shape.element(item).to_string()));
                 below.insert(&[]);
                 if shape.item().has_fields(item) {
                     fields(shape.item(), item, below, false);
@@ -224,14 +224,14 @@ fn merge(shape: Shape<'_>, live: &Value, config: &Value) -> Value {
             let mut places: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
             let mut out = before.clone();
             for (index, item) in out.iter().enumerate() {
-                places.entry(shape.element(item)).or_insert(index);
+                places.entry(shape.element(item).into()).or_insert(index);
             }
             for item in after {
                 let key = shape.element(item);
-                match places.get(&key).and_then(|at| out.get_mut(*at)) {
+                match places.get(key.as_str()).and_then(|at| out.get_mut(*at)) {
                     Some(old) => *old = merge(shape.item(), old, item),
                     None => {
-                        places.insert(key, out.len());
+                        places.insert(key.into(), out.len());
                         out.push(item.clone());
                     }
                 }

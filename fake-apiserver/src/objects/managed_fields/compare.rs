@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use apimachinery::schema::{Field, Kind, ListType, Type};
-use apimachinery::value::{Map, Value};
+use apimachinery::value::{Map, Text, Value, concat};
 
 use super::set::Set;
 
@@ -131,9 +131,16 @@ impl<'a> Shape<'a> {
     }
 
     /// The path element of an item of a list.
-    pub(super) fn element(self, item: &Value) -> String {
+    pub(super) fn element(self, item: &Value) -> Text {
         match self {
             Shape::List(_, field) => {
+                // Nearly all lists have one key, which is a plain text.
+                if let [key] = field.list_map_keys[..]
+                    && let Some(text) = item.get(key).and_then(Value::as_str)
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte))
+                {
+                    return concat(&["k:{\"", key, "\":\"", text, "\"}"]);
+                }
                 let mut keys = Map::new();
                 for key in &field.list_map_keys {
                     let value = item.get(*key).cloned().or_else(|| {
@@ -143,9 +150,9 @@ impl<'a> Shape<'a> {
                         keys.insert((*key).to_owned(), value);
                     }
                 }
-                format!("k:{}", Value::Object(keys))
+                format!("k:{}", Value::Object(keys)).into()
             }
-            _ => format!("v:{item}"),
+            _ => format!("v:{item}").into(),
         }
     }
 }
@@ -227,7 +234,7 @@ fn items(
 ) {
     let keyed = |list: Option<&Value>| -> Vec<(String, usize)> {
         let items = list.and_then(Value::as_array).into_iter().flatten().enumerate();
-        items.map(|(index, item)| (shape.element(item), index)).collect()
+        items.map(|(index, item)| (shape.element(item).to_string(), index)).collect()
     };
     let item = |list: Option<&Value>, index: usize| list.and_then(|list| list.get(index)).cloned();
     let (before, after) = (keyed(old), keyed(new));

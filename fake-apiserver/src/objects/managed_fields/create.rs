@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use apimachinery::value::{List, Map, Value};
+use apimachinery::value::{List, Map, Text, Unordered, Value, concat};
 
 use super::compare::{NOBODYS, Shape, is_empty};
 
@@ -34,19 +34,21 @@ struct Owned {
     below: Map,
 }
 
+const NOTHING: Value = Value::Object(Map::new());
+
 impl Owned {
     fn leaf(itself: bool) -> Owned {
         Owned { itself, below: Map::new() }
     }
 
-    fn put(mut self, element: String, into: &mut Map) {
+    fn put(mut self, element: Text, into: &mut Unordered) {
         if !self.below.is_empty() {
             if self.itself {
-                self.below.insert(".".to_owned(), Value::Object(Map::new()));
+                self.below.insert(".", NOTHING);
             }
-            into.insert(element, Value::Object(self.below));
+            into.push(element, Value::Object(self.below));
         } else if self.itself {
-            into.insert(element, Value::Object(Map::new()));
+            into.push(element, NOTHING);
         }
     }
 }
@@ -62,7 +64,7 @@ impl Walk<'_> {
     }
 
     fn fields(&self, shape: Shape<'_>, zero: Option<&Map>, new: &Value, place: Place) -> Map {
-        let mut out = Map::new();
+        let mut out = Unordered::default();
         for (name, new) in new.as_object().into_iter().flatten() {
             let zero = zero.and_then(|fields| fields.get(name));
             if zero == Some(new) || self.is_nobodys(place, name) {
@@ -74,9 +76,9 @@ impl Walk<'_> {
             let mut owned = self.value(shape, zero, new, below);
             // `metadata` itself is nobody's either; what is below it may be somebody's.
             owned.itself &= !metadata;
-            owned.put(["f:", name].concat(), &mut out);
+            owned.put(concat(&["f:", name]), &mut out);
         }
-        out
+        out.into_map()
     }
 
     fn value(&self, shape: Shape<'_>, zero: Option<&Value>, new: &Value, place: Place) -> Owned {
@@ -98,11 +100,11 @@ impl Walk<'_> {
     /// Items that share a key are owned as one.
     fn items(&self, shape: Shape<'_>, new: &Value) -> Map {
         let items = new.as_array().map(List::as_slice).unwrap_or_default();
-        let mut times: HashMap<String, (usize, usize)> = HashMap::with_capacity(items.len());
+        let mut times: HashMap<Text, (usize, usize)> = HashMap::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             times.entry(shape.element(item)).or_insert((index, 0)).1 += 1;
         }
-        let mut out = Map::new();
+        let mut out = Unordered::default();
         for (element, (index, times)) in times {
             let owned = match (times, items.get(index)) {
                 (1, Some(item)) => self.value(shape.item(), None, item, Place::Elsewhere),
@@ -110,6 +112,6 @@ impl Walk<'_> {
             };
             owned.put(element, &mut out);
         }
-        out
+        out.into_map()
     }
 }
