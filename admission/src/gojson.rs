@@ -50,7 +50,7 @@ pub fn plain_append(out: &mut Vec<u8>, value: &Value) {
 }
 
 /// [`append`] for values, which are most of what is encoded.
-pub(crate) fn append_value(out: &mut Vec<u8>, value: &Value) {
+pub fn append_value(out: &mut Vec<u8>, value: &Value) {
     const GO: Style = Style {
         is_special: |bytes| {
             bytes.iter().fold(false, |found, byte| {

@@ -227,6 +227,17 @@ impl Value {
         self.as_number().is_some_and(Number::is_f64)
     }
 
+    /// Where the fields of an object or the elements of an array stand: the same for copies that still share them, as long
+    /// as one of them lives. 0 for everything else.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        match self {
+            Value::Object(map) => map.address(),
+            Value::Array(list) => list.as_slice().as_ptr().addr(),
+            _ => 0,
+        }
+    }
+
     /// Whether both stand in the same memory: then they are equal, and were not compared. Equal values may be apart.
     #[must_use]
     pub fn is_same(&self, other: &Value) -> bool {

@@ -16,6 +16,7 @@ mod client;
 mod cluster;
 mod config_validation;
 mod golang;
+mod memory;
 mod plugins;
 mod policy;
 mod rejection;

@@ -274,6 +274,7 @@ impl Builder {
             services: self.services,
             traces: Log::default(),
             metrics: Metrics::default(),
+            memory: Default::default(),
             audit: Audit::new(self.audit_policy, self.audit_log),
             faults: Faults::new(self.faults),
             version: self.version,

@@ -14,6 +14,7 @@ use crate::auth::tokens::Tokens;
 use crate::fault::Faults;
 use crate::kinds::Registry;
 use crate::metrics::Metrics;
+use crate::objects::memory::Memory;
 use crate::random::Random;
 use crate::store::Store;
 use crate::trace::Log;
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
     pub(crate) traces: Log,
     pub(crate) metrics: Metrics,
+    pub(crate) memory: Memory,
     pub(crate) audit: Audit,
     pub(crate) faults: Faults,
     pub(crate) version: KubernetesVersion,

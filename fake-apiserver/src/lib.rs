@@ -40,6 +40,7 @@ mod error;
 mod fault;
 mod http;
 mod kinds;
+mod memo;
 mod metrics;
 mod node;
 mod objects;

@@ -191,7 +191,7 @@ fn generation(parts: &Parts, template: &str) -> Generation {
         Era::SingleTemplate | Era::Modern => Generation::V1_2,
         Era::SquareBrackets => {
             let selectors =
-                ["neverInjectSelector", "alwaysInjectSelector"].iter().any(|k| parts.config.contains_key(*k));
+                ["neverInjectSelector", "alwaysInjectSelector"].iter().any(|k| parts.config.contains_key(k));
             if selectors || MARKS.iter().any(|mark| template.contains(mark)) || shape::is_after_1_0(&parts.mesh) {
                 Generation::V1_1
             } else {

@@ -38,7 +38,7 @@ pub(crate) fn annotations(annotations: &Map) -> Result<(), String> {
     }
     let mut wrong = Vec::new();
     for (name, check) in CHECKS {
-        if let Some(value) = annotations.get(*name).and_then(Value::as_str)
+        if let Some(value) = annotations.get(name).and_then(Value::as_str)
             && let Err(why) = check(value)
         {
             wrong.push(format!("invalid value '{value}' for annotation '{name}': {why}"));

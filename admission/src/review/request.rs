@@ -49,6 +49,8 @@ pub enum Payload<'a> {
     Value(&'a Value),
     /// Encoded before (with [`gojson::to_vec`], say), when one object goes to several webhooks.
     Raw(&'a RawValue),
+    /// The same as bytes: what [`gojson::append_value`] wrote.
+    Text(&'a [u8]),
 }
 
 impl<'a> From<&'a Value> for Payload<'a> {
@@ -171,6 +173,7 @@ impl Fields<'_> {
         match value {
             None => self.out.extend_from_slice(b"null"),
             Some(Payload::Raw(raw)) => self.out.extend_from_slice(raw.get().as_bytes()),
+            Some(Payload::Text(text)) => self.out.extend_from_slice(text),
             Some(Payload::Value(value)) => gojson::append_value(self.out, value),
         }
         Ok(())

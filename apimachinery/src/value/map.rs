@@ -112,6 +112,8 @@ impl Map {
     /// Sets a field; the value that it had.
     pub fn insert(&mut self, name: impl Into<Text> + AsRef<str>, value: Value) -> Option<Value> {
         match self.search(name.as_ref()) {
+            // What is there already is not written again: a shared map stays shared.
+            Ok(at) if self.0[at].1 == value => Some(value),
             Ok(at) => Some(std::mem::replace(&mut self.0.make_mut()[at].1, value)),
             Err(at) => {
                 self.0.insert(at, (name.into(), value));
@@ -181,6 +183,10 @@ impl Map {
     /// The values alone.
     pub fn into_values(self) -> impl DoubleEndedIterator<Item = Value> + ExactSizeIterator {
         self.0.into_iter().map(|(_, value)| value)
+    }
+
+    pub(super) fn address(&self) -> usize {
+        self.0.as_ptr().addr()
     }
 
     /// Whether both stand in the same memory.

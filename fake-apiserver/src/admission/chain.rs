@@ -8,11 +8,13 @@ use tokio::time::Instant;
 use super::attributes::Attributes;
 use super::client::{Client, Connector};
 use super::cluster::Cluster;
+use super::memory::Memory;
 use super::plugins::{Choice, Measured, Plugins};
 use super::policy::{self, Policies};
 use super::rejection::Rejection;
 use super::trace::Phase;
 use super::webhook::{self, Reinvocation, Webhooks};
+use crate::memo::settle;
 
 /// How long a late answer waits for the front.
 const GRACE: Duration = Duration::from_millis(250);
@@ -24,6 +26,7 @@ pub struct Chain {
     policies: Policies,
     webhooks: Webhooks,
     client: Client,
+    memory: Memory,
 }
 
 impl Chain {
@@ -74,7 +77,11 @@ impl Chain {
         let mut reinvocation = Reinvocation::default();
         let mut policies = policy::Rounds::default();
         loop {
+            let before = attributes.object.clone();
             self.plugins.mutate(cluster, attributes)?;
+            if let (Some(before), Some(now)) = (before, &mut attributes.object) {
+                *now = settle(&before, now.take());
+            }
             if self.plugins.has("MutatingAdmissionPolicy") && cluster.version().has_policies(true) {
                 let measured = Measured::start(cluster, attributes, "MutatingAdmissionPolicy", true);
                 reinvocation.due |= measured.end(self.policies.mutate(cluster, attributes, &mut policies))?;
@@ -82,7 +89,9 @@ impl Chain {
             if self.plugins.has("MutatingAdmissionWebhook") {
                 let hooks = self.webhooks.of(Phase::Mutating, cluster);
                 let measured = Measured::start(cluster, attributes, "MutatingAdmissionWebhook", true);
-                measured.end(webhook::mutate(&hooks, &self.client, cluster, attributes, &mut reinvocation).await)?;
+                measured.end(
+                    webhook::mutate(&hooks, &self.client, &self.memory, cluster, attributes, &mut reinvocation).await,
+                )?;
             }
             if reinvocation.again || !reinvocation.due {
                 return Ok(());

@@ -193,7 +193,7 @@ pub(crate) fn forget_young(gvk: &Gvk, object: &mut Value, version: KubernetesVer
     }
     for webhook in webhooks(object).filter_map(Value::as_object_mut) {
         for (field, _) in WEBHOOK_FIELDS.iter().filter(|(_, since)| !version.is_from(*since)) {
-            webhook.remove(*field);
+            webhook.remove(field);
         }
     }
 }

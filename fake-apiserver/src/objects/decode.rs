@@ -16,7 +16,7 @@ use super::{Target, get};
 use typed::{Findings, Struct};
 
 /// What happens to fields that the kind does not have, and to fields that come twice (`?fieldValidation=`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub(crate) enum FieldValidation {
     /// They are dropped.
     Ignore,
@@ -40,7 +40,7 @@ impl FieldValidation {
 }
 
 /// How a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
     /// `application/json`
     Json,

@@ -18,6 +18,7 @@ pub(crate) mod field;
 pub(crate) mod get;
 mod internal;
 pub(crate) mod managed_fields;
+pub(crate) mod memory;
 pub(crate) mod names;
 pub(crate) mod patch;
 mod pods;

@@ -193,7 +193,7 @@ fn print(object: &Value) -> String {
 /// An object with these fields first, in this order.
 fn ordered(object: &Value, order: &[&str], print: &dyn Fn(&str, &Value) -> String) -> String {
     let Some(fields) = object.as_object() else { return object.to_string() };
-    let known = order.iter().filter_map(|name| fields.get_key_value(*name));
+    let known = order.iter().filter_map(|name| fields.get_key_value(name));
     let rest = fields.iter().filter(|(name, _)| !order.contains(&name.as_str()));
     let printed: Vec<String> = known
         .chain(rest)

@@ -26,6 +26,7 @@ mod workloads;
 
 use apimachinery::value::Value;
 pub(crate) use container::each as container_each;
+pub(crate) use pod::{PodPart, metadata as pod_metadata};
 
 use super::field::{FieldError, Path};
 use super::get::sub;
@@ -37,7 +38,10 @@ use super::{Target, names};
 pub(crate) fn create(target: Target<'_>, object: &Value, namespaced: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
     match (target.group, target.kind) {
-        ("", "Pod") => pod::create(object, &mut errors),
+        ("", "Pod") => {
+            errors.extend(pod::metadata(object));
+            errors.extend(PodPart::of(object).validate());
+        }
         _ => check(target, object, namespaced, &mut errors),
     }
     errors

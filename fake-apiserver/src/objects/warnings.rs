@@ -19,18 +19,24 @@ const MOST: usize = 1000;
 
 /// Warnings about an object that was created.
 pub(crate) fn created(target: Target<'_>, object: &Value) -> Vec<String> {
-    let mut out = Vec::new();
-    if (target.group, target.kind) == ("", "Pod") {
-        let trouble = names::dns1123_label(text(sub(object, "metadata"), "name"));
-        if !trouble.is_empty() {
-            out.push(format!(
-                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]",
-                trouble.join(" ")
-            ));
-        }
-    }
+    let mut out = match (target.group, target.kind) {
+        ("", "Pod") => of_name(object),
+        _ => Vec::new(),
+    };
     out.extend(warnings(target, object));
     out
+}
+
+/// A warning about the name of a new pod.
+pub(crate) fn of_name(pod: &Value) -> Vec<String> {
+    let trouble = names::dns1123_label(text(sub(pod, "metadata"), "name"));
+    if trouble.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]",
+        trouble.join(" ")
+    )]
 }
 
 /// Warnings about an object that was created or changed, in the apiserver's order.

@@ -35,10 +35,11 @@ pub(crate) async fn create_decoded(
     options: Value,
     track_fields: bool,
 ) -> Result<Reply, Rejection> {
-    meta::check_names(call, &mut object)?;
-    meta::wipe_system_fields(&mut object);
     if track_fields {
-        seam::track_create(core, call, &mut object);
+        object = seam::new_object(core, call, object)?;
+    } else {
+        meta::check_names(call, &mut object)?;
+        meta::wipe_system_fields(&mut object);
     }
     let mut admission = Admission::new(core, call, Operation::Create, Some(options));
     admission.attributes.name = text(&object["metadata"], "name").to_owned();

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use apimachinery::value::{List, Value};
+use bytes::Bytes;
 
 use super::call::Call;
 use super::{Gvk, Resource};
 use crate::admission::{GroupVersionKind, Rejection, validate_configuration};
 use crate::core::Core;
 use crate::kinds::old;
+use crate::memo::{Same, settle};
 use crate::objects::decode::{self, FieldValidation, Format};
 use crate::objects::field::{FieldError, Path, invalid_status};
 use crate::objects::managed_fields::{self, Writer};
+use crate::objects::memory;
 use crate::objects::patch::{self as patches, PatchType};
 use crate::objects::{Target, defaults, strategy, validation, warnings};
 use crate::store::Object;
@@ -56,21 +59,33 @@ pub(super) fn field_validation(call: &Call) -> FieldValidation {
 }
 
 /// Reads a body (or what was sent in its place) as an object of this kind, with defaults; warnings go to the call.
-pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Result<Value, Rejection> {
+pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &Bytes) -> Result<Value, Rejection> {
+    let question = (call.sent.is_none() && !call.resource.is_custom()).then(|| -> Result<_, Rejection> {
+        let (format, validation) = (format(call)?, field_validation(call));
+        Ok(memory::Body { kind: parts(gvk), format, validation, body: body.clone() })
+    });
+    let question = question.transpose()?;
+    if let Some(known) = question.as_ref().and_then(|question| core.memory.read.get(question)) {
+        super::admit::merge(&mut call.warnings, known.warnings.to_vec());
+        call.labels_of_template = known.labels_of_template;
+        call.audit_object(&known.object);
+        return Ok(known.object);
+    }
     let decoded = match call.sent.take() {
         Some(object) => decode::normalize(target(gvk), object).map_err(|error| {
             let (kind, version) = (&gvk.kind, &gvk.version);
             Rejection::bad_request(&format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
         })?,
         None => {
-            let (mut format, mut body) = (format(call)?, Cow::Borrowed(body));
+            let (mut format, mut body) = (format(call)?, Cow::Borrowed(&**body));
             if let Some(written) = written_long_ago(core, gvk, format, &body) {
                 (format, body) = (Format::Json, Cow::Owned(written));
             }
             decode::decode(target(gvk), &body, format, field_validation(call)).map_err(rejection)?
         }
     };
-    super::admit::merge(&mut call.warnings, decoded.warnings);
+    let warnings = Arc::new(decoded.warnings);
+    super::admit::merge(&mut call.warnings, warnings.to_vec());
     let mut object = decoded.object;
     call_by(gvk, &mut object);
     let has_labels = |object: &Value| object["metadata"]["labels"].as_object().is_some_and(|labels| !labels.is_empty());
@@ -80,6 +95,14 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &[u8]) -> Re
     call.audit_object(&object);
     if call.resource.is_custom() && call.subresource.as_ref().is_none_or(|subresource| !subresource.foreign) {
         super::structural::fit(call, &mut object)?;
+    }
+    if let Some(question) = question {
+        let labels_of_template = call.labels_of_template;
+        core.memory.read.put(
+            question,
+            memory::Read { object: object.clone(), warnings, labels_of_template },
+            body.len(),
+        );
     }
     Ok(object)
 }
@@ -159,6 +182,35 @@ fn own_target(object: &Value) -> Target<'_> {
     today(group, version, super::meta::text(object, "kind"))
 }
 
+/// Group, version and kind.
+fn parts(gvk: &Gvk) -> [Arc<str>; 3] {
+    [gvk.group.clone(), gvk.version.clone(), gvk.kind.clone()]
+}
+
+/// A new object as admission sees it: with the namespace of the path, without what a client cannot set, and with who set
+/// what in it.
+pub(crate) fn new_object(core: &Core, call: &Call, mut object: Value) -> Result<Value, Rejection> {
+    let gvk = call.subresource.as_ref().map_or(&call.resource.gvk, |subresource| &subresource.gvk);
+    with_writer(core, call, |writer| {
+        let question = memory::New {
+            object: Same(object.clone()),
+            kind: parts(gvk),
+            namespace: call.resource.namespaced.then(|| call.namespace.clone()),
+            manager: writer.manager.to_owned(),
+            subresource: writer.subresource.to_owned(),
+            time: writer.time.to_owned(),
+        };
+        if let Some(known) = core.memory.new.get(&question) {
+            return Ok(known);
+        }
+        super::meta::check_names(call, &mut object)?;
+        super::meta::wipe_system_fields(&mut object);
+        managed_fields::update(target(gvk), None, &mut object, writer);
+        core.memory.new.put(question, object.clone(), call.body.len());
+        Ok(object)
+    })
+}
+
 /// Runs with the one who writes.
 fn with_writer<T>(core: &Core, call: &Call, run: impl FnOnce(&Writer<'_>) -> T) -> T {
     let time = core.clock.now().rfc3339();
@@ -185,12 +237,16 @@ pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Valu
 /// What a kind does to every new object, which has its name and uid by now.
 pub(crate) fn prepare_for_create(core: &Core, resource: &Resource, object: &mut Value) {
     let uid = super::meta::text(&object["metadata"], "uid").to_owned();
+    let spec = object["spec"].clone();
     strategy::prepare_create(target(&resource.gvk), object, &uid, &|| core.clock.now().rfc3339());
     if resource.is_custom()
         && resource.subresource("status").is_some()
         && let Some(fields) = object.as_object_mut()
     {
         fields.remove("status");
+    }
+    if let Some(now) = object.get_mut("spec") {
+        *now = settle(&spec, now.take());
     }
 }
 
@@ -231,6 +287,9 @@ pub(crate) fn validate_create(
     object: &Value,
     texts: &mut Vec<String>,
 ) -> Result<(), Rejection> {
+    if (&*resource.gvk.group, &*resource.gvk.kind) == ("", "Pod") {
+        return validate_new_pod(core, resource, object, texts);
+    }
     let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
     errors.extend(super::structural::validate(core, resource, object, None));
     errors.extend(validate_webhooks(resource, object, None));
@@ -238,6 +297,42 @@ pub(crate) fn validate_create(
     super::admit::merge(texts, warnings::created(target(&resource.gvk), object));
     Ok(())
 }
+
+/// The same for a pod, whose spec is validated once for all pods that share it.
+fn validate_new_pod(
+    core: &Core,
+    resource: &Resource,
+    object: &Value,
+    texts: &mut Vec<String>,
+) -> Result<(), Rejection> {
+    let part = validation::PodPart::of(object);
+    let question = memory::Valid {
+        spec: Same(part.spec.clone()),
+        annotations: part.annotations.clone(),
+        name: part.name.to_owned(),
+    };
+    let mut errors = validation::pod_metadata(object);
+    let known = core.memory.valid.get(&question);
+    let mut wrong = Vec::new();
+    if known.is_none() {
+        wrong = part.validate();
+        errors.extend_from_slice(&wrong);
+    }
+    refuse(resource, object, &errors)?;
+    let said = known.unwrap_or_else(|| {
+        let said = Arc::new(part.warnings());
+        if wrong.is_empty() {
+            core.memory.valid.put(question, Arc::clone(&said), VALID);
+        }
+        said
+    });
+    super::admit::merge(texts, warnings::of_name(object));
+    super::admit::merge(texts, said.to_vec());
+    Ok(())
+}
+
+/// Bytes that a valid spec counts for in its memo.
+const VALID: usize = 4 << 10;
 
 /// Refuses a change that is not valid.
 pub(crate) fn validate_update(

@@ -48,7 +48,7 @@ fn differences(path: &str, recorded: &Value, live: &Value, lines: &mut Vec<Strin
     match (recorded, live) {
         (a, b) if a == b => {}
         (Value::Object(a), Value::Object(b)) => {
-            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(key))) {
                 let null = Value::Null;
                 match (a.get(key), b.get(key)) {
                     (Some(_), None) => lines.push(format!("{path}/{key}: only recorded: {}", short(&a[key]))),

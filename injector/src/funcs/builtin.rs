@@ -79,7 +79,7 @@ fn index<'a>(_: &Context<'_>, args: &[Value<'a>]) -> Result<Value<'a>, String> {
     for key in args.get(1..).unwrap_or_default() {
         value = match (&value, key) {
             (Value::Strings(map), Value::String(key)) => {
-                map.and_then(|m| m.get(&**key)).and_then(|v| v.as_str()).map_or(Value::text(""), Value::text)
+                map.and_then(|m| m.get(key)).and_then(|v| v.as_str()).map_or(Value::text(""), Value::text)
             }
             (Value::Free(_) | Value::Map(_), Value::String(key)) if value.elements().is_none() => value.field(key)?,
             (Value::String(text), Value::Int(i)) => {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use apimachinery::value::{Map, Value};
+use apimachinery::value::Map;
 
 use super::Generation;
 use crate::golang;
@@ -33,7 +33,7 @@ pub(crate) fn check(annotations: Option<&Map>, generation: Generation) -> Result
     let wrong: Vec<String> = CHECKED
         .iter()
         .filter_map(|(key, check)| {
-            let value = annotations.get(*key)?.as_str()?;
+            let value = annotations.get(key)?.as_str()?;
             let problem = check(value, generation).err()?;
             Some(format!("injection failed. Invalid value for annotation {key}: {value}. Error: {problem}"))
         })
@@ -130,6 +130,8 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use apimachinery::value::Value;
+
     use super::*;
 
     fn checked(key: &str, value: &str, generation: Generation) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apimachinery::value::{List, Map, Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::{Generation, shape};
 use crate::funcs::go_duration;
@@ -158,6 +158,8 @@ fn host_and_port<'a>(field: &str, text: &'a str) -> Result<(&'a str, u16), Strin
 
 #[cfg(test)]
 mod tests {
+    use apimachinery::value::List;
+
     use super::*;
 
     fn of(config: &Value, environment: &[(&str, &str)]) -> Result<Value, String> {

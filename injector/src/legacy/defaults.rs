@@ -17,7 +17,7 @@ fn each<'a>(parent: &'a mut Map, list: &str) -> impl Iterator<Item = &'a mut Map
 fn child<'a>(parent: &'a mut Map, path: &[&str]) -> Option<&'a mut Map> {
     let mut map = parent;
     for key in path {
-        map = map.get_mut(*key)?.as_object_mut()?;
+        map = map.get_mut(key)?.as_object_mut()?;
     }
     Some(map)
 }

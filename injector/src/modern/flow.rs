@@ -340,7 +340,7 @@ fn drop_other_handlers(injected: &mut Value, user: &Value) {
             continue;
         };
         let handlers = ["exec", "grpc", "httpGet", "sleep", "tcpSocket"];
-        if handlers.iter().any(|h| own.contains_key(*h)) {
+        if handlers.iter().any(|h| own.contains_key(h)) {
             found.retain(|key, _| !handlers.contains(&key.as_str()) || own.contains_key(key));
         }
     }

@@ -37,7 +37,7 @@ fn below<T>(path: &mut String, token: &str, f: impl FnOnce(&mut String) -> T) ->
 }
 
 fn object(before: &Map, after: Map, ty: Option<&Type>, path: &mut String, out: &mut Vec<Operation>) {
-    for key in before.keys().filter(|k| !after.contains_key(*k)) {
+    for key in before.keys().filter(|k| !after.contains_key(k)) {
         below(path, key, |path| out.push(Operation::Remove { path: path.clone() }));
     }
     for (key, new) in after {

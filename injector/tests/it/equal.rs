@@ -117,7 +117,7 @@ pub(crate) fn differences(want: &Value, got: &Value) -> Vec<String> {
 fn walk(want: &Value, got: &Value, path: &str, out: &mut Vec<String>) {
     match (want, got) {
         (Value::Object(w), Value::Object(g)) => {
-            for key in w.keys().chain(g.keys().filter(|k| !w.contains_key(*k))) {
+            for key in w.keys().chain(g.keys().filter(|k| !w.contains_key(k))) {
                 walk(
                     w.get(key).unwrap_or(&Value::Null),
                     g.get(key).unwrap_or(&Value::Null),

@@ -49,7 +49,7 @@ fn compare(before: &Value, after: &Value, path: &mut Path, out: &mut Vec<Change>
                     None => out.push(Change { path: path.clone(), what: What::Removed(before.clone()) }),
                 });
             }
-            for (key, after) in to.iter().filter(|(key, _)| !from.contains_key(*key)) {
+            for (key, after) in to.iter().filter(|(key, _)| !from.contains_key(key)) {
                 within(path, key.clone().into(), |path| added(after, path, out));
             }
         }

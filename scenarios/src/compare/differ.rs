@@ -178,7 +178,7 @@ impl Differ {
             let stays = |item: &&Value| !item["name"].as_str().is_some_and(|name| moved.contains(name));
             Some(Value::Array(list.iter().filter(stays).cloned().collect()))
         };
-        let added = after.keys().filter(|key| !before.contains_key(*key));
+        let added = after.keys().filter(|key| !before.contains_key(key));
         for key in before.keys().chain(added) {
             let below = place.below(key);
             let (old, new) = (before.get(key), after.get(key));
@@ -349,10 +349,10 @@ fn identities(list: &[Value], keys: &[&str]) -> Option<Vec<Id>> {
     let mut ids = Vec::with_capacity(list.len());
     for item in list {
         let item = item.as_object()?;
-        item.get(*first)?;
+        item.get(first)?;
         let mut named: Vec<(String, Value)> = keys
             .iter()
-            .filter_map(|key| Some(((*key).to_owned(), item.get(*key)?.clone())))
+            .filter_map(|key| Some(((*key).to_owned(), item.get(key)?.clone())))
             // A port's protocol is TCP unless it says otherwise.
             .filter(|(key, value)| !(key == "protocol" && value == "TCP"))
             .collect();

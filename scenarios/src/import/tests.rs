@@ -55,7 +55,7 @@ fn differences(path: &str, received: &Value, rebuilt: &Value, stored: bool, into
     };
     match (received, rebuilt) {
         (Value::Object(theirs), Value::Object(ours)) => {
-            for key in theirs.keys().chain(ours.keys().filter(|key| !theirs.contains_key(*key))) {
+            for key in theirs.keys().chain(ours.keys().filter(|key| !theirs.contains_key(key))) {
                 let below = format!("{path}/{key}");
                 match (theirs.get(key), ours.get(key)) {
                     (Some(theirs), Some(ours)) => differences(&below, theirs, ours, stored, into),

@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use ::admission::review::{GroupVersionKind as Kind, GroupVersionResource as Resource, Operation, Request, Version};
+use ::admission::gojson;
+use ::admission::review::{
+    GroupVersionKind as Kind, GroupVersionResource as Resource, Operation, Payload, Request, Version,
+};
 use apimachinery::value::{Map, Value};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::super::attributes::{self, Attributes, GroupVersionKind, GroupVersionResource};
 use super::super::client::{CallError, Client};
 use super::super::cluster::Cluster;
 use super::super::golang;
+use super::super::memory::Memory;
 use super::super::rejection::Rejection;
 use super::configuration::Webhook;
 use super::reply::{self, Verdict};
 use super::rules::Invocation;
 use crate::fault::{Effect, Ordered};
+use crate::memo::Same;
 
 /// The status of calls that brought no answer or none that can be read.
 const UNAVAILABLE: u16 = 503;
@@ -52,6 +58,8 @@ impl Failure {
 pub(crate) struct Call<'a> {
     pub(crate) client: &'a Client,
     pub(crate) cluster: &'a dyn Cluster,
+    /// Where the text of the object may be found.
+    pub(crate) memory: Option<&'a Memory>,
     pub(crate) attributes: &'a Attributes,
     /// New and old object in the kind of the invocation.
     pub(crate) object: Option<&'a Value>,
@@ -118,6 +126,8 @@ impl Call<'_> {
             self.object.and_then(|object| version.in_review(object)),
             self.old_object.and_then(|old| version.in_review(old)),
         );
+        let object = old_form.as_ref().or(self.object);
+        let shown = object.and_then(|object| Some(show(self.memory?, object)));
         let request = Request {
             uid,
             kind: &kind(&invocation.kind),
@@ -135,7 +145,7 @@ impl Call<'_> {
                 attributes::Operation::Connect => Operation::Connect,
             },
             user_info: &attributes.user,
-            object: old_form.as_ref().or(self.object).map(Into::into),
+            object: shown.as_deref().map(Payload::Text).or(object.map(Into::into)),
             old_object: old_form_of_old.as_ref().or(self.old_object).map(Into::into),
             dry_run: attributes.dry_run,
             options: attributes.options.as_ref().map(Into::into),
@@ -144,6 +154,18 @@ impl Call<'_> {
         let version = if v1beta1 { Version::V1beta1 } else { Version::V1 };
         request.encode(version).map_err(|error| format!("could not create admission objects: {error}"))
     }
+}
+
+/// An object as reviews show it.
+fn show(memory: &Memory, object: &Value) -> Bytes {
+    let question = Same(object.clone());
+    memory.shown.get(&question).unwrap_or_else(|| {
+        let mut text = Vec::with_capacity(4096);
+        gojson::append_value(&mut text, object);
+        let text = Bytes::from(text);
+        memory.shown.put(question, text.clone(), text.len());
+        text
+    })
 }
 
 fn kind(kind: &GroupVersionKind) -> Kind<'_> {

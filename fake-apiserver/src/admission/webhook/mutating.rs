@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 
 use apimachinery::json_patch::Patch;
 use apimachinery::value::Value;
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::super::attributes::{Attributes, GroupVersionKind};
 use super::super::client::Client;
 use super::super::cluster::{Cluster, DecodeError};
 use super::super::golang;
+use super::super::memory::{Change, Changed, Memory};
 use super::super::rejection::Rejection;
 use super::super::trace::{Entry, Outcome, Phase};
 use super::call::{Call, Failure, denial};
 use super::configuration::Webhook;
 use super::rules::{Invocation, exempt};
 use super::{Match, in_kind, observe, should_call};
+use crate::memo::Same;
 
+const JSON_PATCH: &str = "JSONPatch";
 const SCHEME: &str = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
 
 /// What is remembered from the first round for the second.
@@ -50,6 +54,7 @@ impl Reinvocation {
 pub(crate) async fn dispatch(
     hooks: &[std::sync::Arc<Webhook>],
     client: &Client,
+    memory: &Memory,
     cluster: &dyn Cluster,
     attributes: &mut Attributes,
     reinvocation: &mut Reinvocation,
@@ -61,7 +66,7 @@ pub(crate) async fn dispatch(
         // Built-in plugins changed the object in between.
         reinvocation.changed();
     }
-    let mut round = Round { client, cluster, attributes, reinvocation, held: None };
+    let mut round = Round { client, memory, cluster, attributes, reinvocation, held: None };
     for (index, hook) in hooks.iter().enumerate() {
         round.hook(index, hook).await?;
     }
@@ -70,6 +75,7 @@ pub(crate) async fn dispatch(
 
 struct Round<'a> {
     client: &'a Client,
+    memory: &'a Memory,
     cluster: &'a dyn Cluster,
     attributes: &'a mut Attributes,
     reinvocation: &'a mut Reinvocation,
@@ -167,6 +173,7 @@ impl Round<'_> {
         let call = Call {
             client: self.client,
             cluster: self.cluster,
+            memory: Some(self.memory),
             attributes: self.attributes,
             object: self.attributes.object.as_ref(),
             old_object: old.as_deref(),
@@ -186,7 +193,17 @@ impl Round<'_> {
         if verdict.patch.is_empty() {
             return Ok(None);
         }
-        let patch = Patch::parse(&verdict.patch)
+        let body = Bytes::from(verdict.patch);
+        let question = self
+            .attributes
+            .object
+            .as_ref()
+            .filter(|_| verdict.patch_type == JSON_PATCH)
+            .map(|object| Change { object: Same(object.clone()), kind: invocation.kind.clone(), patch: body.clone() });
+        if let Some(known) = question.as_ref().and_then(|question| self.memory.changed.get(question)) {
+            return Ok(self.take(index, hook, &body, known));
+        }
+        let patch = Patch::parse(&body)
             .map_err(|error| Failure::calling(format!("received undecodable patch in webhook response: {error}")))?;
         if patch.is_empty() {
             return Ok(None);
@@ -198,22 +215,34 @@ impl Round<'_> {
             );
             return Err(Failure::Rejected(Rejection::internal(&text)));
         };
-        if verdict.patch_type != "JSONPatch" {
+        if verdict.patch_type != JSON_PATCH {
             let error = format!("unsupported patch type {}", golang::quote(&verdict.patch_type));
             return Err(Failure::Calling { error, code: 400 });
         }
         let internal = |text: &str| Failure::Rejected(Rejection::internal(text));
         let patched = patch.apply(object.clone()).map_err(|error| internal(&error.to_string()))?;
         let (kind, mut patched) = decode(self.cluster, &invocation.kind, patched).map_err(|error| internal(&error))?;
+        let differs = patched != *object;
+        self.cluster.default(&kind, &mut patched);
+        let changed = Changed { object: patched, differs, patch: patch.into_value() };
+        if let Some(question) = question.filter(|question| question.kind == kind) {
+            self.memory.changed.put(question, changed.clone(), body.len());
+        }
+        Ok(self.take(index, hook, &body, changed))
+    }
+
+    /// The object goes on as the patch left it; the patch if that is a change.
+    fn take(&mut self, index: usize, hook: &Webhook, patch: &[u8], changed: Changed) -> Option<Value> {
         // The times of this request's managedFields are cut to seconds when a patched object is decoded for the first time,
         // which the real server takes for a change (vector `patch-semantics/value-null`, its audit annotation).
-        let changed =
-            patched != *object || !self.reinvocation.patched && has_new_managed_fields(self.attributes, object);
+        let first = !self.reinvocation.patched;
+        let before = self.attributes.object.as_ref();
+        let cut = || before.is_some_and(|object| has_new_managed_fields(self.attributes, object));
+        let differs = changed.differs || first && cut();
         self.reinvocation.patched = true;
-        self.annotate_patch(index, hook, &verdict.patch);
-        self.cluster.default(&kind, &mut patched);
-        self.attributes.object = Some(patched);
-        Ok(changed.then(|| patch.into_value()))
+        self.annotate_patch(index, hook, patch);
+        self.attributes.object = Some(changed.object);
+        differs.then_some(changed.patch)
     }
 
     /// Back into the kind of the request.

@@ -100,7 +100,7 @@ async fn send(
         Some((object, old)) => (object.as_ref(), old.as_ref()),
         None => (attributes.object.as_ref(), attributes.old_object.as_deref()),
     };
-    let call = Call { client, cluster, attributes, object, old_object, mutating: false };
+    let call = Call { client, cluster, memory: None, attributes, object, old_object, mutating: false };
     call.send(one.hook, &one.invocation, &one.uid).await
 }
 

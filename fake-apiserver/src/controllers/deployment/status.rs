@@ -117,7 +117,7 @@ impl Rollout<'_> {
             )
         };
         set_condition(&mut conditions, next);
-        (status, conditions.into())
+        (status, conditions)
     }
 
     /// Writes counts without judging progress: while paused, while scaling, on the way out.

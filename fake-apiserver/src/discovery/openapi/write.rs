@@ -93,7 +93,7 @@ fn put(value: &Value, named: bool, order: &[&str], text: &mut Vec<u8>) {
             if named {
                 entries(fields.iter(), true, order, text);
             } else {
-                let first = order.iter().filter_map(|name| fields.get_key_value(*name));
+                let first = order.iter().filter_map(|name| fields.get_key_value(name));
                 let rest = fields.iter().filter(|(name, _)| !order.contains(&name.as_str()));
                 entries(first.chain(rest), false, order, text);
             }

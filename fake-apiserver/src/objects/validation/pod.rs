@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use apimachinery::value::Value;
+use apimachinery::value::{Value, json};
 
 use super::meta::{self, invalid_each, labels};
 use super::{container, environment, profiles, resources, scheduling, security, volumes, windows};
 use crate::objects::field::{FieldError, Path};
 use crate::objects::get::{flag, int, is_set, list, object, sub, text};
-use crate::objects::{internal, names};
+use crate::objects::{Target, internal, names, warnings};
 
 /// A pod's spec on the way through validation, with what is looked up often.
 pub(crate) struct Pod<'a> {
@@ -34,9 +34,53 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// A pod about to be created.
-pub(crate) fn create(object: &Value, errors: &mut Vec<FieldError>) {
-    metadata_and_spec(object, errors);
+/// What of a new pod its validation looks at, besides the rules of metadata: pods that have this in common are valid, or not,
+/// together.
+pub(crate) struct PodPart {
+    pub(crate) spec: Value,
+    pub(crate) annotations: Value,
+    /// Empty if nothing in the spec is named after the pod, as ephemeral volumes are.
+    pub(crate) name: String,
+}
+
+impl PodPart {
+    /// The part of a pod.
+    pub(crate) fn of(pod: &Value) -> PodPart {
+        let (spec, metadata) = (sub(pod, "spec"), sub(pod, "metadata"));
+        let named = list(spec, "volumes").iter().any(|volume| object(volume, "ephemeral").is_some());
+        let name = if named { text(metadata, "name").to_owned() } else { String::new() };
+        PodPart { spec: spec.clone(), annotations: sub(metadata, "annotations").clone(), name }
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn validate(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let pod = self.pod();
+        annotations_and_spec(&pod, &mut errors);
+        only_new(&pod, &mut errors);
+        errors
+    }
+
+    /// What is valid and probably not meant so.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        warnings::warnings(Target::new("", "v1", "Pod"), &self.pod())
+    }
+
+    /// A pod that has nothing else.
+    fn pod(&self) -> Value {
+        json!({"metadata": {"name": self.name, "annotations": self.annotations}, "spec": self.spec})
+    }
+}
+
+/// The metadata of a pod.
+pub(crate) fn metadata(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    meta::create(object, true, names::dns1123_subdomain, &mut errors);
+    errors
+}
+
+/// What holds for new pods only.
+fn only_new(object: &Value, errors: &mut Vec<FieldError>) {
     let pod_spec = sub(object, "spec");
     let path = Path::root("spec");
     if !list(pod_spec, "ephemeralContainers").is_empty() {
@@ -51,7 +95,11 @@ pub(crate) fn create(object: &Value, errors: &mut Vec<FieldError>) {
 
 /// What a pod has to keep whether it is new or changed.
 pub(crate) fn metadata_and_spec(object: &Value, errors: &mut Vec<FieldError>) {
-    meta::create(object, true, names::dns1123_subdomain, errors);
+    errors.extend(metadata(object));
+    annotations_and_spec(object, errors);
+}
+
+fn annotations_and_spec(object: &Value, errors: &mut Vec<FieldError>) {
     let pod_spec = sub(object, "spec");
     let metadata = Path::root("metadata");
     annotations(object, &metadata.child("annotations"), errors);

@@ -1,0 +1,131 @@
+//! What was worked out before, kept for the next request that asks the same.
+//!
+//! The pods of a workload are created from one text, a replay sends one object many times, and most of what admission
+//! does with an object depends on nothing but the object: reading it, its managed fields, its text in a review, what a
+//! patch makes of it, whether its spec is valid. A memo skips such work and never changes an answer: its key is all that
+//! the answer depends on. Objects are told apart by where they stand in memory ([`Same`]), which a shared value keeps as
+//! long as nobody writes to it, and nobody writes to a value that a memo holds too.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use apimachinery::value::Value;
+
+/// Bytes of texts that a generation of a memo stands for.
+const GENERATION: usize = 4 << 20;
+/// Longer texts are worked out each time.
+const LONGEST: usize = 64 << 10;
+
+/// Answers by question. It forgets in two generations: what was not asked for while a whole generation came in is gone.
+pub(crate) struct Memo<K, V>(Mutex<Generations<K, V>>);
+
+struct Generations<K, V> {
+    young: HashMap<K, (V, usize)>,
+    old: HashMap<K, (V, usize)>,
+    bytes: usize,
+}
+
+impl<K, V> Default for Memo<K, V> {
+    fn default() -> Self {
+        Memo(Mutex::new(Generations { young: HashMap::new(), old: HashMap::new(), bytes: 0 }))
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Memo<K, V> {
+    /// The answer to a question, if it is known.
+    pub(crate) fn get(&self, question: &K) -> Option<V> {
+        let mut memo = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((answer, _)) = memo.young.get(question) {
+            return Some(answer.clone());
+        }
+        let (question, (answer, bytes)) = memo.old.remove_entry(question)?;
+        let gone = memo.add(question, answer.clone(), bytes);
+        drop(memo);
+        drop(gone);
+        Some(answer)
+    }
+
+    /// Keeps an answer; `bytes` is about how long the text is that it was made from.
+    pub(crate) fn put(&self, question: K, answer: V, bytes: usize) {
+        if bytes > LONGEST {
+            return;
+        }
+        let gone = self.0.lock().unwrap_or_else(PoisonError::into_inner).add(question, answer, bytes);
+        // Many values end here, and nobody has to wait for it.
+        drop(gone);
+    }
+}
+
+impl<K: Hash + Eq, V> Generations<K, V> {
+    fn add(&mut self, question: K, answer: V, bytes: usize) -> HashMap<K, (V, usize)> {
+        // The entry itself takes room too, however short the text.
+        self.bytes += bytes + 512;
+        self.young.insert(question, (answer, bytes));
+        if self.bytes < GENERATION {
+            return HashMap::new();
+        }
+        self.bytes = 0;
+        std::mem::replace(&mut self.old, std::mem::take(&mut self.young))
+    }
+}
+
+/// An object or list as a key: equal to its copies, which share its memory, and to nothing else.
+#[derive(Clone)]
+pub(crate) struct Same(pub(crate) Value);
+
+impl PartialEq for Same {
+    fn eq(&self, other: &Same) -> bool {
+        self.0.is_same(&other.0)
+    }
+}
+
+impl Eq for Same {}
+
+impl Hash for Same {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.address().hash(state);
+    }
+}
+
+/// The new value, or the old one if they are equal: then what is known of the old one still holds.
+pub(crate) fn settle(old: &Value, new: Value) -> Value {
+    if new == *old { old.clone() } else { new }
+}
+
+#[cfg(test)]
+mod tests {
+    use apimachinery::value::json;
+
+    use super::*;
+
+    #[test]
+    fn only_copies_are_the_same() {
+        let memo: Memo<Same, u32> = Memo::default();
+        let (value, equal) = (json!({"a": [1]}), json!({"a": [1]}));
+        memo.put(Same(value.clone()), 1, 7);
+        assert_eq!(memo.get(&Same(value.clone())), Some(1));
+        assert_eq!(memo.get(&Same(equal.clone())), None);
+        assert_eq!(memo.get(&Same(settle(&value, equal))), Some(1));
+        let mut changed = value.clone();
+        changed["a"][0] = 2.into();
+        assert_eq!(memo.get(&Same(changed)), None);
+        assert_eq!(memo.get(&Same(value)), Some(1), "a copy was changed, and the value stayed");
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_forgotten() {
+        let memo: Memo<u64, u64> = Memo::default();
+        let many = 4 * (GENERATION / 1024) as u64;
+        memo.put(u64::MAX, 0, 512);
+        memo.put(u64::MAX - 1, 1, LONGEST + 1);
+        for number in 0..many {
+            memo.put(number, number, 512);
+            assert_eq!(memo.get(&u64::MAX), Some(0), "asked for all the time");
+        }
+        let known = (0..many).filter(|number| memo.get(number).is_some()).count();
+        assert!(known <= 2 * GENERATION / 1024, "{known}");
+        assert_eq!(memo.get(&(many - 1)), Some(many - 1));
+        assert_eq!(memo.get(&(u64::MAX - 1)), None, "too long");
+    }
+}

@@ -1,0 +1,63 @@
+//! What is remembered of objects on their way into the store: see [`crate::memo`].
+
+use std::sync::Arc;
+
+use apimachinery::value::Value;
+use bytes::Bytes;
+
+use super::decode::{FieldValidation, Format};
+use crate::memo::{Memo, Same};
+
+/// The memos of one cluster.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// What was read in a body.
+    pub(crate) read: Memo<Body, Read>,
+    /// New objects as admission sees them.
+    pub(crate) new: Memo<New, Value>,
+    /// The warnings about pods whose spec and annotations are valid.
+    pub(crate) valid: Memo<Valid, Arc<Vec<String>>>,
+}
+
+/// The text of an object of a kind.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Body {
+    /// Group, version and kind.
+    pub(crate) kind: [Arc<str>; 3],
+    pub(crate) format: Format,
+    pub(crate) validation: FieldValidation,
+    pub(crate) body: Bytes,
+}
+
+/// What was read.
+#[derive(Clone)]
+pub(crate) struct Read {
+    /// The object, with its defaults.
+    pub(crate) object: Value,
+    pub(crate) warnings: Arc<Vec<String>>,
+    /// Whether the labels were filled in from the pod template.
+    pub(crate) labels_of_template: bool,
+}
+
+/// An object that somebody creates at a time.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct New {
+    pub(crate) object: Same,
+    /// Group, version and kind that the fields are of.
+    pub(crate) kind: [Arc<str>; 3],
+    /// Of the path; `None` if the kind has none.
+    pub(crate) namespace: Option<String>,
+    pub(crate) manager: String,
+    pub(crate) subresource: String,
+    /// To the second.
+    pub(crate) time: String,
+}
+
+/// What the validation of a pod depends on besides the rules of metadata.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Valid {
+    pub(crate) spec: Same,
+    pub(crate) annotations: Value,
+    /// Empty if nothing in the spec is named after the pod.
+    pub(crate) name: String,
+}
