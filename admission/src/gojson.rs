@@ -49,19 +49,26 @@ pub fn plain_append(out: &mut Vec<u8>, value: &Value) {
     PLAIN.value(out, value);
 }
 
-/// [`append`] for values, which are most of what is encoded.
+const GO: Style = Style {
+    is_special: |bytes| {
+        bytes.iter().fold(false, |found, byte| {
+            let escaped = (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
+            found | escaped | (*byte == b'<') | (*byte == b'>') | (*byte == b'&') | (*byte == 0xe2)
+        })
+    },
+    text: |out, text| drop(append(out, text)),
+    float: |out, number| drop(append(out, number)),
+};
+
+/// Appends a value as [`to_vec`] encodes it: values are most of what is encoded, and go without serde's detours.
 pub fn append_value(out: &mut Vec<u8>, value: &Value) {
-    const GO: Style = Style {
-        is_special: |bytes| {
-            bytes.iter().fold(false, |found, byte| {
-                let escaped = (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
-                found | escaped | (*byte == b'<') | (*byte == b'>') | (*byte == b'&') | (*byte == 0xe2)
-            })
-        },
-        text: |out, text| drop(append(out, text)),
-        float: |out, number| drop(append(out, number)),
-    };
     GO.value(out, value);
+}
+
+/// The same, where `part` is asked for every object in a field, with the field's name: it writes the object, just as
+/// [`append_value`] would, and says so with `true`, or leaves it.
+pub fn append_parts(out: &mut Vec<u8>, value: &Value, part: &mut dyn FnMut(&mut Vec<u8>, &str, &Value) -> bool) {
+    GO.parts(out, value, part);
 }
 
 /// serde_json's compact form, with Go's escapes and Go's floats.

@@ -38,6 +38,42 @@ impl Style {
         }
     }
 
+    /// As [`Style::value`]; `part` may write the objects in fields.
+    pub(super) fn parts(
+        &self,
+        out: &mut Vec<u8>,
+        value: &Value,
+        part: &mut dyn FnMut(&mut Vec<u8>, &str, &Value) -> bool,
+    ) {
+        match value {
+            Value::Array(items) => {
+                out.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    self.parts(out, item, part);
+                }
+                out.push(b']');
+            }
+            Value::Object(fields) => {
+                out.push(b'{');
+                for (index, (name, value)) in fields.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    self.text(out, name);
+                    out.push(b':');
+                    if !(value.is_object() && part(out, name, value)) {
+                        self.parts(out, value, part);
+                    }
+                }
+                out.push(b'}');
+            }
+            scalar => self.value(out, scalar),
+        }
+    }
+
     fn object(&self, out: &mut Vec<u8>, fields: &Map) {
         out.push(b'{');
         for (index, (name, value)) in fields.iter().enumerate() {

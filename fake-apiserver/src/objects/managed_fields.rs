@@ -224,6 +224,21 @@ fn create(target: Target<'_>, new: &mut Value, writer: &Writer<'_>, ignored: &[&
     get::set(metadata, "managedFields", Value::from(vec![entry]));
 }
 
+/// Whether this writer alone owns fields of the object, since now.
+pub(crate) fn is_all_of(object: &Value, writer: &Writer<'_>) -> bool {
+    let entries = list(sub(object, "metadata"), "managedFields");
+    matches!(entries, [only] if text(only, "manager") == writer.manager && text(only, "time") == writer.time)
+}
+
+/// Makes an object that one writer owns one of another time.
+pub(crate) fn set_time(object: &mut Value, time: &str) {
+    if text(&object["metadata"]["managedFields"][0], "time") != time
+        && let Some(entry) = object.pointer_mut("/metadata/managedFields/0")
+    {
+        get::set(entry, "time", time);
+    }
+}
+
 /// What is different between two objects, without the fields that are nobody's.
 fn compare(target: Target<'_>, old: &Value, new: &Value) -> Comparison {
     let mut comparison = Comparison::default();

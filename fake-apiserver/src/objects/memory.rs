@@ -13,7 +13,7 @@ use crate::memo::{Memo, Same};
 pub(crate) struct Memory {
     /// What was read in a body.
     pub(crate) read: Memo<Body, Read>,
-    /// New objects as admission sees them.
+    /// New objects as admission sees them, but for the time in their managed fields.
     pub(crate) new: Memo<New, Value>,
     /// The warnings about pods whose spec and annotations are valid.
     pub(crate) valid: Memo<Valid, Arc<Vec<String>>>,
@@ -39,7 +39,7 @@ pub(crate) struct Read {
     pub(crate) labels_of_template: bool,
 }
 
-/// An object that somebody creates at a time.
+/// An object that somebody creates.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct New {
     pub(crate) object: Same,
@@ -49,8 +49,6 @@ pub(crate) struct New {
     pub(crate) namespace: Option<String>,
     pub(crate) manager: String,
     pub(crate) subresource: String,
-    /// To the second.
-    pub(crate) time: String,
 }
 
 /// What the validation of a pod depends on besides the rules of metadata.

@@ -198,15 +198,17 @@ pub(crate) fn new_object(core: &Core, call: &Call, mut object: Value) -> Result<
             namespace: call.resource.namespaced.then(|| call.namespace.clone()),
             manager: writer.manager.to_owned(),
             subresource: writer.subresource.to_owned(),
-            time: writer.time.to_owned(),
         };
-        if let Some(known) = core.memory.new.get(&question) {
+        if let Some(mut known) = core.memory.new.get(&question) {
+            managed_fields::set_time(&mut known, writer.time);
             return Ok(known);
         }
         super::meta::check_names(call, &mut object)?;
         super::meta::wipe_system_fields(&mut object);
         managed_fields::update(target(gvk), None, &mut object, writer);
-        core.memory.new.put(question, object.clone(), call.body.len());
+        if managed_fields::is_all_of(&object, writer) {
+            core.memory.new.put(question, object.clone(), call.body.len());
+        }
         Ok(object)
     })
 }

@@ -11,14 +11,13 @@ use super::super::attributes::{Attributes, GroupVersionKind};
 use super::super::client::Client;
 use super::super::cluster::{Cluster, DecodeError};
 use super::super::golang;
-use super::super::memory::{Change, Changed, Memory};
+use super::super::memory::{Change, Changed, Memory, passes_by_managed_fields};
 use super::super::rejection::Rejection;
 use super::super::trace::{Entry, Outcome, Phase};
 use super::call::{Call, Failure, denial};
 use super::configuration::Webhook;
 use super::rules::{Invocation, exempt};
 use super::{Match, in_kind, observe, should_call};
-use crate::memo::Same;
 
 const JSON_PATCH: &str = "JSONPatch";
 const SCHEME: &str = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
@@ -194,13 +193,12 @@ impl Round<'_> {
             return Ok(None);
         }
         let body = Bytes::from(verdict.patch);
-        let question = self
-            .attributes
-            .object
-            .as_ref()
-            .filter(|_| verdict.patch_type == JSON_PATCH)
-            .map(|object| Change { object: Same(object.clone()), kind: invocation.kind.clone(), patch: body.clone() });
-        if let Some(known) = question.as_ref().and_then(|question| self.memory.changed.get(question)) {
+        let before = self.attributes.object.as_ref().filter(|_| verdict.patch_type == JSON_PATCH);
+        let question = before.map(|object| Change::new(object, &invocation.kind, body.clone()));
+        if let (Some(before), Some(question)) = (before, &question)
+            && let Some(known) = self.memory.changed.get(question)
+        {
+            let known = known.managed_as(before);
             return Ok(self.take(index, hook, &body, known));
         }
         let patch = Patch::parse(&body)
@@ -225,7 +223,9 @@ impl Round<'_> {
         let differs = patched != *object;
         self.cluster.default(&kind, &mut patched);
         let changed = Changed { object: patched, differs, patch: patch.into_value() };
-        if let Some(question) = question.filter(|question| question.kind == kind) {
+        if let Some(question) =
+            question.filter(|question| question.kind == kind && passes_by_managed_fields(&changed.patch))
+        {
             self.memory.changed.put(question, changed.clone(), body.len());
         }
         Ok(self.take(index, hook, &body, changed))
