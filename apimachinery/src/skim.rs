@@ -19,43 +19,22 @@
 //! assert_eq!(name, Some("web"));
 //! ```
 
+mod blocks;
+
 use std::ops::Range;
-
-/// Told of each string value that is skipped: its content, escapes and all, and where that stands in the text.
-pub trait Strings<'a> {
-    /// A string was skipped.
-    fn skipped(&mut self, content: &'a str, at: Range<usize>);
-}
-
-/// Nobody wants to know.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unheard;
-
-impl Strings<'_> for Unheard {
-    fn skipped(&mut self, _: &str, _: Range<usize>) {}
-}
 
 /// A place in a text.
 #[derive(Debug)]
-pub struct Skim<'a, S = Unheard> {
+pub struct Skim<'a> {
     text: &'a str,
     at: usize,
-    /// What is told of skipped strings.
-    pub strings: S,
 }
 
 impl<'a> Skim<'a> {
     /// At the beginning of a text.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, strings: Unheard }
-    }
-}
-
-impl<'a, S: Strings<'a>> Skim<'a, S> {
-    /// At the beginning of a text, with somebody who is told of skipped strings.
-    pub const fn with(text: &'a str, strings: S) -> Self {
-        Self { text, at: 0, strings }
+        Self { text, at: 0 }
     }
 
     /// Where it stands, in bytes.
@@ -183,35 +162,18 @@ impl<'a, S: Strings<'a>> Skim<'a, S> {
 
     /// Passes over the value that stands here.
     pub fn skip(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    let (content, at) = self.string()?;
-                    self.strings.skipped(content, at);
-                }
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1)?;
-                    self.at += 1;
-                }
-                b',' if depth == 0 => return None,
-                b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
-                    self.at += 1;
-                    continue;
-                }
-                _ => {
-                    let rest = self.text.as_bytes().get(self.at..)?;
-                    // A number at the end of the text is whole; within an object or array something has to follow.
-                    let length = rest.iter().position(|b| b",:]} \t\r\n\"{[".contains(b)).unwrap_or(rest.len());
-                    self.at += length;
-                }
+        self.blanks();
+        match self.peek()? {
+            b'"' => self.string().map(drop),
+            b'{' | b'[' => {
+                self.at = blocks::end(self.text.as_bytes(), self.at + 1)?;
+                Some(())
             }
-            if depth == 0 {
-                return Some(());
+            b'}' | b']' | b',' | b':' => None,
+            _ => {
+                let rest = self.text.as_bytes().get(self.at..)?;
+                self.at += rest.iter().position(|b| b",:]} \t\r\n\"{[".contains(b)).unwrap_or(rest.len());
+                Some(())
             }
         }
     }
@@ -265,70 +227,77 @@ fn unescape(content: &str) -> Option<String> {
 ///
 /// A body in a log has an escape every few bytes: eight bytes are copied at a time, and those after something special taken back.
 fn unescape_until_quote(text: &str, start: usize) -> Option<(String, usize)> {
+    const WORD: usize = 8;
     let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(1024);
-    let mut at = start;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        out.extend_from_slice(chunk);
+    let (mut at, mut length) = (start, 0);
+    // An escape is at least as long as what it stands for.
+    let mut out = vec![0; bytes.len().checked_sub(start)? + WORD];
+    let quote = loop {
+        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WORD>) else {
+            let rest = bytes.get(at..)?;
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len());
+            out.get_mut(length..length + plain)?.copy_from_slice(rest.get(..plain)?);
+            length += plain;
+            at += plain;
+            if bytes.get(at) != Some(&b'\\') {
+                break at;
+            }
+            (at, length) = escape(text, at, &mut out, length)?;
+            continue;
+        };
+        out.get_mut(length..length + WORD)?.copy_from_slice(chunk);
         let word = u64::from_le_bytes(*chunk);
         let found = equal(word, b'\\') | equal(word, b'"');
         if found == 0 {
-            at += chunk.len();
+            at += WORD;
+            length += WORD;
             continue;
         }
-        let plain = first(found);
-        out.truncate(out.len() - chunk.len() + plain);
-        at += plain;
+        at += first(found);
+        length += first(found);
         match bytes.get(at..at + 2) {
             Some(b"\\\"") => {
-                out.push(b'"');
+                *out.get_mut(length)? = b'"';
+                length += 1;
                 at += 2;
             }
-            Some([b'"', ..]) => break,
-            _ if bytes.get(at) == Some(&b'"') => break,
-            _ => at = escape(text, at, &mut out)?,
+            _ if bytes.get(at) == Some(&b'"') => break at,
+            _ => (at, length) = escape(text, at, &mut out, length)?,
         }
-    }
-    while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
-        if *byte == b'\\' {
-            at = escape(text, at, &mut out)?;
-        } else {
-            out.push(*byte);
-            at += 1;
-        }
-    }
+    };
     // Without a branch per byte, so that it is asked of many at a time.
-    if bytes.get(start..at)?.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+    if bytes.get(start..quote)?.iter().fold(false, |found, byte| found | (*byte < b' ')) {
         return None;
     }
-    Some((String::from_utf8(out).ok()?, at))
+    out.truncate(length);
+    Some((String::from_utf8(out).ok()?, quote))
 }
 
-/// Writes what the escape at a place stands for; where the text goes on.
-fn escape(content: &str, at: usize, out: &mut Vec<u8>) -> Option<usize> {
-    out.push(match content.as_bytes().get(at + 1)? {
+/// Writes what the escape at a place stands for; where the text goes on, and what is written.
+fn escape(content: &str, at: usize, out: &mut [u8], length: usize) -> Option<(usize, usize)> {
+    *out.get_mut(length)? = match content.as_bytes().get(at + 1)? {
         byte @ (b'"' | b'\\' | b'/') => *byte,
         b'b' => b'\x08',
         b'f' => b'\x0c',
         b'n' => b'\n',
         b'r' => b'\r',
         b't' => b'\t',
-        b'u' => return unicode(content, at + 2, out),
+        b'u' => return unicode(content, at + 2, out, length),
         _ => return None,
-    });
-    Some(at + 2)
+    };
+    Some((at + 2, length + 1))
 }
 
 /// Writes the character whose four digits stand at a place, or eight with another `\u` between them.
-fn unicode(content: &str, at: usize, out: &mut Vec<u8>) -> Option<usize> {
+fn unicode(content: &str, at: usize, out: &mut [u8], length: usize) -> Option<(usize, usize)> {
     let (mut unit, mut end) = (hex(content.get(at..)?)?, at + 4);
     if (0xd800..0xdc00).contains(&unit) {
         let low = content.get(end..)?.strip_prefix("\\u").and_then(hex).filter(|low| (0xdc00..0xe000).contains(low))?;
         unit = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
         end += 6;
     }
-    out.extend_from_slice(char::from_u32(unit)?.encode_utf8(&mut [0; 4]).as_bytes());
-    Some(end)
+    let written = char::from_u32(unit)?.encode_utf8(out.get_mut(length..length + 4)?).len();
+    Some((end, length + written))
 }
 
 fn hex(text: &str) -> Option<u32> {
@@ -382,22 +351,6 @@ mod tests {
             let mut skim = Skim::new(text);
             assert_eq!(skim.members(&["a"], |skim, _| skim.skip()), None, "{text}");
         }
-    }
-
-    #[test]
-    fn strings_that_are_skipped_are_told() {
-        #[derive(Default)]
-        struct Heard<'a>(Vec<(&'a str, Range<usize>)>);
-        impl<'a> Strings<'a> for Heard<'a> {
-            fn skipped(&mut self, content: &'a str, at: Range<usize>) {
-                self.0.push((content, at));
-            }
-        }
-        let text = r#"{"a": ["x", {"k": "ü"}], "b": "y"}"#;
-        let mut skim = Skim::with(text, Heard::default());
-        skim.members(&["b"], |skim, _| skim.plain().map(drop)).unwrap();
-        assert_eq!(skim.strings.0, [("x", 8..9), ("k", 14..15), ("ü", 19..21)]);
-        assert!(skim.strings.0.iter().all(|(content, at)| text[at.clone()] == **content));
     }
 
     fn value() -> impl Strategy<Value = Value> {

@@ -88,10 +88,36 @@ impl Hash for Same {
     }
 }
 
-/// The new value, or the old one if they are equal: then what is known of the old one still holds.
-pub(crate) fn settle(old: &Value, new: Value) -> Value {
-    if new == *old { old.clone() } else { new }
+/// What became of the specs of objects, so that the same comes of the same: in the same memory, for what is known of it.
+#[derive(Default)]
+pub(crate) struct Settled(Memo<Same, Value>);
+
+impl Settled {
+    /// After a step that may have changed an object: its spec is the one from before if they are equal, or the one that came
+    /// of it the last time if that is equal.
+    pub(crate) fn settle(&self, before: &Value, object: &mut Value) {
+        let now = &object["spec"];
+        if now.is_same(before) || !before.is_object() {
+            return;
+        }
+        let settled = if now == before {
+            before.clone()
+        } else {
+            let question = Same(before.clone());
+            match self.0.get(&question) {
+                Some(known) if known.is_same(now) => return,
+                Some(known) if known == *now => known,
+                _ => return self.0.put(question, now.clone(), SPEC),
+            }
+        };
+        if let Some(spec) = object.get_mut("spec") {
+            *spec = settled;
+        }
+    }
 }
+
+/// Bytes that a spec counts for.
+pub(crate) const SPEC: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -106,11 +132,25 @@ mod tests {
         memo.put(Same(value.clone()), 1, 7);
         assert_eq!(memo.get(&Same(value.clone())), Some(1));
         assert_eq!(memo.get(&Same(equal.clone())), None);
-        assert_eq!(memo.get(&Same(settle(&value, equal))), Some(1));
         let mut changed = value.clone();
         changed["a"][0] = 2.into();
         assert_eq!(memo.get(&Same(changed)), None);
         assert_eq!(memo.get(&Same(value)), Some(1), "a copy was changed, and the value stayed");
+    }
+
+    #[test]
+    fn the_same_comes_of_the_same() {
+        let settled = Settled::default();
+        let before = json!({"containers": [{"name": "app"}]});
+        let after = |name: &str| json!({"metadata": {}, "spec": {"containers": [{"name": name}]}});
+        let (mut equal, mut first, mut second, mut other) = (after("app"), after("x"), after("x"), after("y"));
+        settled.settle(&before, &mut equal);
+        assert!(equal["spec"].is_same(&before));
+        settled.settle(&before, &mut first);
+        settled.settle(&before, &mut second);
+        settled.settle(&before, &mut other);
+        assert!(first["spec"].is_same(&second["spec"]));
+        assert_eq!((first["spec"]["containers"][0]["name"].as_str(), other), (Some("x"), after("y")));
     }
 
     #[test]

@@ -14,7 +14,6 @@ use super::policy::{self, Policies};
 use super::rejection::Rejection;
 use super::trace::Phase;
 use super::webhook::{self, Reinvocation, Webhooks};
-use crate::memo::settle;
 
 /// How long a late answer waits for the front.
 const GRACE: Duration = Duration::from_millis(250);
@@ -77,10 +76,10 @@ impl Chain {
         let mut reinvocation = Reinvocation::default();
         let mut policies = policy::Rounds::default();
         loop {
-            let before = attributes.object.clone();
+            let before = attributes.object.as_ref().map(|object| object["spec"].clone());
             self.plugins.mutate(cluster, attributes)?;
-            if let (Some(before), Some(now)) = (before, &mut attributes.object) {
-                *now = settle(&before, now.take());
+            if let (Some(before), Some(object)) = (before, &mut attributes.object) {
+                self.memory.specs.settle(&before, object);
             }
             if self.plugins.has("MutatingAdmissionPolicy") && cluster.version().has_policies(true) {
                 let measured = Measured::start(cluster, attributes, "MutatingAdmissionPolicy", true);

@@ -6,13 +6,15 @@ use apimachinery::value::Value;
 use bytes::Bytes;
 
 use super::attributes::GroupVersionKind;
-use crate::memo::{Memo, Same};
+use crate::memo::{Memo, Same, Settled};
 
 /// The memos of one chain.
 #[derive(Default)]
 pub(crate) struct Memory {
     /// Parts of objects as reviews show them.
     pub(crate) shown: Memo<Same, Bytes>,
+    /// What plugins made of specs.
+    pub(crate) specs: Settled,
     /// What patches made of objects.
     pub(crate) changed: Memo<Change, Changed>,
 }

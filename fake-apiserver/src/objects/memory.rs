@@ -6,7 +6,7 @@ use apimachinery::value::Value;
 use bytes::Bytes;
 
 use super::decode::{FieldValidation, Format};
-use crate::memo::{Memo, Same};
+use crate::memo::{Memo, Same, Settled};
 
 /// The memos of one cluster.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Memory {
     pub(crate) read: Memo<Body, Read>,
     /// New objects as admission sees them, but for the time in their managed fields.
     pub(crate) new: Memo<New, Value>,
+    /// What became of specs when they were prepared for the store.
+    pub(crate) specs: Settled,
     /// The warnings about pods whose spec and annotations are valid.
     pub(crate) valid: Memo<Valid, Arc<Vec<String>>>,
 }

@@ -11,7 +11,7 @@ use super::{Gvk, Resource};
 use crate::admission::{GroupVersionKind, Rejection, validate_configuration};
 use crate::core::Core;
 use crate::kinds::old;
-use crate::memo::{Same, settle};
+use crate::memo::{SPEC, Same};
 use crate::objects::decode::{self, FieldValidation, Format};
 use crate::objects::field::{FieldError, Path, invalid_status};
 use crate::objects::managed_fields::{self, Writer};
@@ -247,9 +247,7 @@ pub(crate) fn prepare_for_create(core: &Core, resource: &Resource, object: &mut 
     {
         fields.remove("status");
     }
-    if let Some(now) = object.get_mut("spec") {
-        *now = settle(&spec, now.take());
-    }
+    core.memory.specs.settle(&spec, object);
 }
 
 /// What a kind does to every changed object.
@@ -324,7 +322,7 @@ fn validate_new_pod(
     let said = known.unwrap_or_else(|| {
         let said = Arc::new(part.warnings());
         if wrong.is_empty() {
-            core.memory.valid.put(question, Arc::clone(&said), VALID);
+            core.memory.valid.put(question, Arc::clone(&said), SPEC);
         }
         said
     });
@@ -332,9 +330,6 @@ fn validate_new_pod(
     super::admit::merge(texts, said.to_vec());
     Ok(())
 }
-
-/// Bytes that a valid spec counts for in its memo.
-const VALID: usize = 4 << 10;
 
 /// Refuses a change that is not valid.
 pub(crate) fn validate_update(

@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use apimachinery::skim::{Skim, Strings};
+use apimachinery::skim::Skim;
+use memchr::memmem;
 
 /// Stands in the key for what was cut out; no JSON text holds it, and a body that does is not cut.
 const MARK: u8 = 0;
@@ -32,27 +33,32 @@ pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
-    let mut skim = Skim::with(text, Cuts { places: Vec::with_capacity(8), token_volume, drawn: None });
-    let mut uid = None;
+    let mut skim = Skim::new(text);
+    let (mut uid, mut places) = (None, Vec::with_capacity(16));
     skim.members(&["request"], |skim, _| {
         skim.members(&["uid", "object"], |skim, member| match member {
             0 => {
-                uid = Some(cut_string(skim)?);
+                uid = Some(cut_string(skim, &mut places)?);
                 Some(())
             }
             _ => skim.members(&["metadata"], |skim, _| {
                 skim.members(&["managedFields"], |skim, _| {
-                    skim.items(|skim| skim.members(&["time"], |skim, _| cut_string(skim).map(drop)))
+                    skim.items(|skim| skim.members(&["time"], |skim, _| cut_string(skim, &mut places).map(drop)))
                 })
             }),
         })
     })?;
-    let Cuts { places, drawn, .. } = skim.strings;
+    let drawn = if token_volume { cut_token_volume(body, &mut places) } else { None };
+    places.sort_unstable_by_key(|place| place.start);
     let mut key = Vec::with_capacity(path.len() + body.len() + 1);
     key.extend_from_slice(path.as_bytes());
     key.push(MARK);
     let mut from = 0;
+    // What would be cut twice is cut once.
     for place in places {
+        if place.start < from {
+            continue;
+        }
         key.extend_from_slice(body.get(from..place.start)?);
         key.push(MARK);
         from = place.end;
@@ -61,37 +67,32 @@ pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<
     Some(Cut { key, uid: uid?, drawn })
 }
 
-/// What is cut out, in order.
-struct Cuts<'a> {
-    places: Vec<Range<usize>>,
-    token_volume: bool,
-    drawn: Option<&'a [u8]>,
-}
-
 /// Cuts the content of the string that stands here.
-fn cut_string<'a>(skim: &mut Skim<'a, Cuts<'a>>) -> Option<&'a str> {
+fn cut_string<'a>(skim: &mut Skim<'a>, places: &mut Vec<Range<usize>>) -> Option<&'a str> {
     let (content, place) = skim.string()?;
     if !content.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\') {
         return None;
     }
-    skim.strings.places.push(place);
+    places.push(place);
     Some(content)
 }
 
-impl<'a> Strings<'a> for Cuts<'a> {
-    /// Cuts the end of a string that is the name of the token volume.
-    fn skipped(&mut self, content: &'a str, place: Range<usize>) {
-        if !self.token_volume || !content.as_bytes().starts_with(TOKEN_VOLUME) {
-            return;
+/// Cuts what was drawn for the token volume out of the strings that are its name. A quote in a string has a backslash before
+/// it, so what stands between two that have none is a string.
+fn cut_token_volume<'a>(body: &'a [u8], places: &mut Vec<Range<usize>>) -> Option<&'a [u8]> {
+    let mut first = None;
+    for found in memmem::find_iter(body, TOKEN_VOLUME) {
+        let start = found + TOKEN_VOLUME.len();
+        let place = start..start + DRAWN;
+        let (Some(drawn), Some(b'"')) = (body.get(place.clone()), body.get(place.end)) else { continue };
+        let before = found.checked_sub(2).and_then(|before| body.get(before..found));
+        let is_name = matches!(before, Some([before, b'"']) if *before != b'\\');
+        if !is_name || !drawn.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            continue;
         }
-        let Some(drawn) = content.as_bytes().get(TOKEN_VOLUME.len()..).filter(|drawn| drawn.len() == DRAWN) else {
-            return;
-        };
-        if !drawn.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
-            return;
-        }
-        if *self.drawn.get_or_insert(drawn) == drawn {
-            self.places.push(place.end - DRAWN..place.end);
+        if *first.get_or_insert(drawn) == drawn {
+            places.push(place);
         }
     }
+    first
 }

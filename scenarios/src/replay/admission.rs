@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 
 pub use meta::{Meta, MetaError, Place};
 
-use super::target::{Subject, Target, Verdict, Worker};
+use super::target::{Subject, Target, Verdict, Worker, owner_of};
 use super::traced::Traced;
 use super::wire::why;
 use crate::cluster::{Answer, Api, Ask, Kinds};
@@ -124,8 +124,16 @@ impl Worker for AdmissionWorker {
                 Ok(review) => review,
                 Err(error) => return (Subject::unknown(), Verdict::Failed(error.to_string())),
             };
-            let subject = Subject::of(&review.request);
-            let (verdict, answer) = match self.shared.admit(&review.request).await {
+            let sent = Sent::of_review(&review.request);
+            let subject = match &sent {
+                Ok(sent) => Subject::new(&review.request.namespace, &sent.owner),
+                Err(_) => Subject::of(&review.request),
+            };
+            let admitted = match sent {
+                Ok(sent) => self.shared.admit(&review.request, sent).await,
+                Err(verdict) => Err(verdict),
+            };
+            let (verdict, answer) = match admitted {
                 Ok(answer) => (judge(&answer), Some(answer)),
                 Err(verdict) => (verdict, None),
             };
@@ -142,18 +150,8 @@ impl Worker for AdmissionWorker {
 }
 
 impl Shared {
-    async fn admit(&self, request: &Received<'_>) -> Result<Answer, Verdict> {
+    async fn admit(&self, request: &Received<'_>, sent: Sent) -> Result<Answer, Verdict> {
         let failed = |message: String| Verdict::Failed(message);
-        let (object, false) = (request.object, &*request.operation != "CREATE" || !request.sub_resource.is_empty())
-        else {
-            let what = format!("{} of {}/{}", request.operation, request.resource.resource, request.sub_resource);
-            return Err(Verdict::NotReplayable(format!(
-                "{} needs what was stored then: through an apiserver only CREATE is replayed, --through direct sends the rest",
-                what.trim_end_matches('/')
-            )));
-        };
-        let raw = object.ok_or_else(|| failed("the review holds no object".to_owned()))?;
-        let sent = Sent::of(raw.get());
         let user = request.user().map_err(|error| failed(format!("userInfo: {error}")))?;
         self.prepare(request, &sent.needs).await.map_err(|error| failed(error.to_string()))?;
         let mut ask = Ask::new(Method::POST, path(request)).only_refusals();
@@ -219,6 +217,8 @@ fn named(name: &Option<String>) -> Option<&str> {
 struct Sent {
     body: Vec<u8>,
     needs: Needs,
+    /// The kind of the controlling owner, or of the first; empty if there is none.
+    owner: String,
 }
 
 /// What a pod's `spec` names, and admission looks up.
@@ -232,16 +232,32 @@ struct Needs {
 }
 
 impl Sent {
+    /// What of a review is sent again.
+    fn of_review(request: &Received<'_>) -> Result<Self, Verdict> {
+        if &*request.operation != "CREATE" || !request.sub_resource.is_empty() {
+            let what = format!("{} of {}/{}", request.operation, request.resource.resource, request.sub_resource);
+            return Err(Verdict::NotReplayable(format!(
+                "{} needs what was stored then: through an apiserver only CREATE is replayed, --through direct sends the rest",
+                what.trim_end_matches('/')
+            )));
+        }
+        let object = request.object.ok_or_else(|| Verdict::Failed("the review holds no object".to_owned()))?;
+        Ok(Self::of(object.get()))
+    }
+
     /// The object without its managedFields, which the apiserver writes itself; all else byte for byte. A text that cannot be
     /// looked through goes as it is: the apiserver will say what is wrong with it.
     fn of(object: &str) -> Self {
         let mut needs = Needs::default();
-        let mut cut = None;
+        let (mut cut, mut owner) = (None, "");
         let walked = Skim::new(object).members(&["metadata", "spec"], |skim, member| match member {
             0 => {
                 let mut before = skim.at() + 1;
                 skim.each_member(|skim, name| {
-                    skim.skip()?;
+                    match name {
+                        "ownerReferences" => owner = owner_of(skim)?,
+                        _ => skim.skip()?,
+                    }
                     if name == "managedFields" {
                         cut = Some(before..skim.at());
                     }
@@ -261,7 +277,7 @@ impl Sent {
             }
             _ => text.to_vec(),
         };
-        Self { body, needs }
+        Self { body, needs, owner: owner.to_owned() }
     }
 }
 

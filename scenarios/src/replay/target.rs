@@ -73,29 +73,37 @@ impl Subject {
 /// The kind of the controlling owner of the object that stands here, or of the first owner; empty if there is none. Without
 /// `rest` it stops behind the metadata.
 pub(super) fn owner_kind<'a>(object: &mut Skim<'a>, rest: bool) -> Option<&'a str> {
-    let (mut first, mut controlling, mut whole) = (None, None, false);
+    let (mut kind, mut whole) = ("", false);
     let walked = object.members(&["metadata"], |skim, _| {
         skim.members(&["ownerReferences"], |skim, _| {
-            skim.items(|skim| {
-                let (mut kind, mut controls) = ("", false);
-                skim.members(&["kind", "controller"], |skim, member| {
-                    match member {
-                        0 => kind = skim.plain()?,
-                        _ => controls = skim.value()? == "true",
-                    }
-                    Some(())
-                })?;
-                first.get_or_insert(kind);
-                if controls {
-                    controlling.get_or_insert(kind);
-                }
-                Some(())
-            })
+            kind = owner_of(skim)?;
+            Some(())
         })?;
         whole = true;
         rest.then_some(())
     });
-    (walked.is_some() || whole && !rest).then(|| controlling.or(first).unwrap_or_default())
+    (walked.is_some() || whole && !rest).then_some(kind)
+}
+
+/// The same of the owner references that stand here.
+pub(super) fn owner_of<'a>(references: &mut Skim<'a>) -> Option<&'a str> {
+    let (mut first, mut controlling) = (None, None);
+    references.items(|skim| {
+        let (mut kind, mut controls) = ("", false);
+        skim.members(&["kind", "controller"], |skim, member| {
+            match member {
+                0 => kind = skim.plain()?,
+                _ => controls = skim.value()? == "true",
+            }
+            Some(())
+        })?;
+        first.get_or_insert(kind);
+        if controls {
+            controlling.get_or_insert(kind);
+        }
+        Some(())
+    })?;
+    Some(controlling.or(first).unwrap_or_default())
 }
 
 fn or_dash(text: &str) -> String {
