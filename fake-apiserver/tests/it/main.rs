@@ -4,6 +4,7 @@
 mod binary;
 mod client;
 mod go;
+mod memory;
 mod notes;
 mod observe;
 mod properties;
