@@ -136,10 +136,11 @@ impl Builder {
         self.object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
     }
 
-    /// An object that is created, by the rules of the API, before [`Builder::start`] returns. In order of the calls.
+    /// An object that is created, by the rules of the API, before [`Builder::start`] returns. In order of the calls. A
+    /// [`serde_json::Value`] does, too.
     #[must_use]
-    pub fn object(mut self, object: Value) -> Builder {
-        self.objects.push(object);
+    pub fn object(mut self, object: impl Into<Value>) -> Builder {
+        self.objects.push(object.into());
         self
     }
 
@@ -147,8 +148,8 @@ impl Builder {
     /// [`FakeApiserver::export`] gave, or `kubectl get -o yaml` of a real cluster, lists included; what every cluster has
     /// from the start is replaced.
     #[must_use]
-    pub fn restore(mut self, objects: impl IntoIterator<Item = Value>) -> Builder {
-        self.restored.extend(objects);
+    pub fn restore(mut self, objects: impl IntoIterator<Item = impl Into<Value>>) -> Builder {
+        self.restored.extend(objects.into_iter().map(Into::into));
         self
     }
 
@@ -431,29 +432,31 @@ impl FakeApiserver {
         Response { status: parts.status.as_u16(), headers: parts.headers, body, admission }
     }
 
-    /// Creates an object (which says its `apiVersion` and `kind`) and gives it back as stored. Where an older version of
+    /// Creates an object (which says its `apiVersion` and `kind`; a [`serde_json::Value`] does, too) and gives it back as
+    /// stored. Where an older version of
     /// Kubernetes is imitated that does not serve the `apiVersion`, it is created in the one that it serves.
     ///
     /// # Errors
     /// When the API refuses it, with the API's message.
-    pub async fn create(&self, object: Value) -> Result<Value, Error> {
+    pub async fn create(&self, object: impl Into<Value>) -> Result<Value, Error> {
+        let object = object.into();
         let (api_version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
         let named = format!("{kind} {}", text(&object["metadata"]["name"]));
         let refused = |message: String| Error::Object { object: named.clone(), message };
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let kinds = self.core.registry.kinds();
-        let mut object = object.clone();
+        let mut sent = object.clone();
         let resource = kinds.find_kind(group, version, kind).or_else(|| {
             // An older version of Kubernetes serves some of today's kinds in its own versions only.
             let older = kinds.all().find(|served| served.storage.is(group, version, kind))?;
-            object["apiVersion"] = older.gvk.api_version().into();
+            sent["apiVersion"] = older.gvk.api_version().into();
             Some(older.clone())
         });
         let Some(resource) = resource else {
             return Err(refused(format!("no kind {kind:?} in {api_version:?} is served")));
         };
         let path = internal::collection_path(&resource, text(&object["metadata"]["namespace"]));
-        let response = self.request(http::Method::POST, &path, Some(&object)).await;
+        let response = self.request(http::Method::POST, &path, Some(&sent)).await;
         let answer = response.json();
         if response.status < 300 { Ok(answer) } else { Err(refused(text(&answer["message"]).to_owned())) }
     }

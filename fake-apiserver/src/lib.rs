@@ -9,6 +9,22 @@
 //! controllers ──► registry            ordinary clients, in the same process
 //! ```
 //!
+//! Objects are written with [`value::json`], or with serde_json's macro of that name:
+//!
+//! ```
+//! # use fake_apiserver::FakeApiserver;
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = FakeApiserver::builder().namespace("shop", []).start().await?;
+//! let pod = serde_json::json!({
+//!     "apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "web"},
+//!     "spec": {"containers": [{"name": "app", "image": "nginx"}]},
+//! });
+//! assert_eq!(cluster.create(pod).await?["spec"]["serviceAccountName"], "default");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A cluster is a value; clients reach it over TLS with its kubeconfig:
 //!
 //! ```
@@ -59,6 +75,7 @@ mod version;
 pub use crate::http::OnlyRefusals;
 pub use audit::{Level as AuditLevel, Policy as AuditPolicy, PolicyError as AuditPolicyError};
 pub use auth::rbac::Authorization;
+pub use apimachinery::value;
 pub use builder::{Builder, FakeApiserver, Response};
 pub use error::Error;
 pub use fault::{Fault, FaultError};

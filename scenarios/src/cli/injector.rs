@@ -10,7 +10,7 @@ use injector::boxed::{Boxed, MODERN};
 use injector::config::{Environment, Settings};
 
 use super::read;
-use crate::hook::Certificate;
+use crate::hook::{Certificate, Served};
 
 /// The service that the injector in this process has a certificate for when none is called for.
 const SERVICE: (&str, &str) = ("istio-system", "istiod");
@@ -52,6 +52,12 @@ impl Args {
         Injector::load(settings).with_context(|| format!("cannot load {name}"))
     }
 
+    /// The injector's server in memory, with a certificate for these services (namespace, name, port) and for 127.0.0.1.
+    pub(super) fn serve(&self, services: &[(String, String, u16)]) -> anyhow::Result<(Served, Certificate)> {
+        let certificate = certificate(services)?;
+        Ok((Served::new(Arc::new(self.load()?), &certificate)?, certificate))
+    }
+
     /// Starts the injector's server on a free port of the loopback interface, with a certificate for these services
     /// (namespace, name, port) and for 127.0.0.1.
     pub(super) async fn start(
@@ -59,11 +65,14 @@ impl Args {
         services: &[(String, String, u16)],
     ) -> anyhow::Result<(injector::serve::Handle, Certificate)> {
         let injector = self.load()?;
-        let certificate = Certificate::for_services(
-            services.iter().map(|(namespace, name, _)| (namespace.as_str(), name.as_str())).chain([SERVICE]),
-        )?;
+        let certificate = certificate(services)?;
         let tls = injector::serve::Tls::Pem { certificate: certificate.chain.clone(), key: certificate.key.clone() };
         let options = injector::serve::Options::new(injector::serve::Source::Fixed(Arc::new(injector)), tls);
         Ok((injector::serve::start(options).await?, certificate))
     }
+}
+
+fn certificate(services: &[(String, String, u16)]) -> anyhow::Result<Certificate> {
+    let services = services.iter().map(|(namespace, name, _)| (namespace.as_str(), name.as_str()));
+    Ok(Certificate::for_services(services.chain([SERVICE]))?)
 }

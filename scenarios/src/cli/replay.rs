@@ -1,6 +1,6 @@
 //! `towtank replay`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,9 @@ use crate::replay::{
 use crate::report::render;
 
 type Serving = ::injector::serve::Handle;
+
+/// Where the injector in this process is said to listen when it is reached in memory.
+const IN_MEMORY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -67,7 +70,8 @@ pub(super) struct Args {
     /// Keep in this file how far the replay has come, and go on from there if the file exists.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Go through TLS and TCP to the injector in this process, too, where --through direct would hand it the bytes.
+    /// Go through TLS and TCP to the injector in this process, too: --through direct would hand it the bytes, and an apiserver
+    /// would reach it over TLS in memory.
     #[arg(long, conflicts_with = "webhook")]
     over_tls: bool,
     /// Seconds to wait for an answer (with --through direct; an apiserver goes by the webhook's timeoutSeconds).
@@ -299,11 +303,18 @@ async fn through_apiserver(
         meta.redirect(&Place::Url(url.clone(), ca));
     } else {
         let services = meta.services();
-        let (handle, certificate) = args.injector.start(&services).await?;
-        let address: SocketAddr = handle.addr();
+        let (address, ca) = if args.over_tls {
+            let (handle, certificate) = args.injector.start(&services).await?;
+            let address = handle.addr();
+            injector = Some(handle);
+            (address, certificate.ca)
+        } else {
+            let (served, certificate) = args.injector.serve(&services)?;
+            setup.hosts.add(IN_MEMORY, Arc::new(served));
+            (IN_MEMORY, certificate.ca)
+        };
         setup.services = services.into_iter().map(|service| (service, address)).collect();
-        meta.redirect(&Place::Local(address, certificate.ca));
-        injector = Some(handle);
+        meta.redirect(&Place::Local(address, ca));
     }
     let api = Fake::start(setup).await?;
     let target = Admission::new(Box::new(api), &meta).await?;

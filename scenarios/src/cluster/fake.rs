@@ -14,7 +14,7 @@ use fake_apiserver::{Authorization, FakeApiserver, OnlyRefusals};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 
 use super::{Answer, Api, Ask, Pending};
-use crate::hook::Hook;
+use crate::hook::Reachable;
 
 /// When scenarios take place, in microseconds since 1970: 2026-01-01T00:00:00Z, so that runs can be compared.
 const EPOCH: i64 = 1_767_225_600_000_000;
@@ -136,11 +136,11 @@ fn escaped(byte: u8) -> String {
 
 /// Webhooks in memory by the address under which the cluster knows them; everything else is dialled over TCP.
 #[derive(Clone, Default)]
-pub struct Hosts(HashMap<SocketAddr, Arc<Hook>>);
+pub struct Hosts(HashMap<SocketAddr, Arc<dyn Reachable>>);
 
 impl Hosts {
     /// This address is that webhook.
-    pub fn add(&mut self, address: SocketAddr, hook: Arc<Hook>) {
+    pub fn add(&mut self, address: SocketAddr, hook: Arc<dyn Reachable>) {
         self.0.insert(address, hook);
     }
 }

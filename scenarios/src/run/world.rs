@@ -65,7 +65,7 @@ impl World {
             // The address is only a name for the connection in memory.
             let number = u8::try_from(index + 1).unwrap_or(u8::MAX);
             let address = SocketAddr::from((Ipv4Addr::new(10, 96, 77, number), webhook.service.2));
-            hosts.add(address, Arc::clone(&hook));
+            hosts.add(address, hook.clone());
             services.push((webhook.service.clone(), address));
             hooks.push(Running { webhook: webhook.clone(), hook: Some(hook), loaded: Value::Null });
         }
