@@ -1,5 +1,5 @@
 //! What a review costs beside the reading of its bytes: a Markdown table of times, their ratios to
-//! `serde_json::from_slice::<Value>` of the same bytes, and the allocations of each review.
+//! `serde_json::from_slice::<serde_json::Value>` of the same bytes, and the allocations of each review.
 //!
 //! ```text
 //! ratios [ROUNDS]   101 rounds unless told otherwise; exit code 1 if a ratio is above what it may be
@@ -79,7 +79,7 @@ struct Case {
 
 #[derive(Clone, Copy)]
 enum What {
-    /// `serde_json::from_slice::<Value>`; the following cases are compared with it.
+    /// `serde_json::from_slice::<serde_json::Value>`; the following cases are compared with it.
     Read,
     /// A review whose answer is not kept from an earlier pod.
     NeverSeen,
@@ -185,7 +185,7 @@ impl Case {
     fn call(&self, injector: &Injector, number: usize) {
         let body = black_box(self.bodies[number % self.bodies.len()].as_slice());
         match self.what {
-            What::Read => drop(black_box(serde_json::from_slice::<Value>(body))),
+            What::Read => drop(black_box(serde_json::from_slice::<serde_json::Value>(body))),
             What::NeverSeen => drop(black_box(injector.review_uncached(body, PATH))),
             What::Next => drop(black_box(injector.review(body, PATH))),
         }
