@@ -1,6 +1,6 @@
 //! Kubernetes objects as JSON values: YAML, schema tables, selectors, JSON Patch, strategic merge, Status.
 //!
-//! Everything here works on [`crate::value::Value`], never on typed structs, so that fields which this code has never
+//! Everything here works on [`value::Value`], never on typed structs, so that fields which this code has never
 //! heard of pass through untouched.
 //!
 //! ```text

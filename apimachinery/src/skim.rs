@@ -225,44 +225,38 @@ fn unescape(content: &str) -> Option<String> {
 
 /// What the string stands for whose content begins at a place, and where its quote (or the end of the text) stands.
 ///
-/// A body in a log has an escape every few bytes: eight bytes are copied at a time, and those after something special taken back.
+/// A body in a log has an escape every few bytes: sixteen bytes are copied at a time, and those after something special are
+/// written over.
 fn unescape_until_quote(text: &str, start: usize) -> Option<(String, usize)> {
-    const WORD: usize = 8;
     let bytes = text.as_bytes();
     let (mut at, mut length) = (start, 0);
     // An escape is at least as long as what it stands for.
-    let mut out = vec![0; bytes.len().checked_sub(start)? + WORD];
+    let mut out = vec![0; bytes.len().checked_sub(start)? + blocks::PART];
     let quote = loop {
-        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WORD>) else {
-            let rest = bytes.get(at..)?;
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len());
-            out.get_mut(length..length + plain)?.copy_from_slice(rest.get(..plain)?);
-            length += plain;
-            at += plain;
-            if bytes.get(at) != Some(&b'\\') {
-                break at;
+        let rest = bytes.get(at..)?;
+        let plain = match rest.first_chunk() {
+            Some(part) => {
+                out.get_mut(length..)?.first_chunk_mut().map(|into| *into = *part)?;
+                blocks::first_special(part)
             }
-            (at, length) = escape(text, at, &mut out, length)?;
-            continue;
+            None => {
+                let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len());
+                out.get_mut(length..length + plain)?.copy_from_slice(rest.get(..plain)?);
+                plain
+            }
         };
-        out.get_mut(length..length + WORD)?.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(*chunk);
-        let found = equal(word, b'\\') | equal(word, b'"');
-        if found == 0 {
-            at += WORD;
-            length += WORD;
-            continue;
-        }
-        at += first(found);
-        length += first(found);
-        match bytes.get(at..at + 2) {
-            Some(b"\\\"") => {
+        at += plain;
+        length += plain;
+        match (rest.get(plain), rest.get(plain + 1)) {
+            (Some(b'\\'), Some(b'"')) => {
                 *out.get_mut(length)? = b'"';
                 length += 1;
                 at += 2;
             }
-            _ if bytes.get(at) == Some(&b'"') => break at,
-            _ => (at, length) = escape(text, at, &mut out, length)?,
+            (Some(b'\\'), _) => (at, length) = escape(text, at, &mut out, length)?,
+            (Some(b'"') | None, _) => break at,
+            // A part without anything special.
+            _ => {}
         }
     };
     // Without a branch per byte, so that it is asked of many at a time.

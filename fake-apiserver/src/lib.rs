@@ -73,9 +73,9 @@ mod trace;
 mod version;
 
 pub use crate::http::OnlyRefusals;
+pub use apimachinery::value;
 pub use audit::{Level as AuditLevel, Policy as AuditPolicy, PolicyError as AuditPolicyError};
 pub use auth::rbac::Authorization;
-pub use apimachinery::value;
 pub use builder::{Builder, FakeApiserver, Response};
 pub use error::Error;
 pub use fault::{Fault, FaultError};

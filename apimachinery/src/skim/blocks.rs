@@ -7,6 +7,15 @@
 use wide::u8x16;
 
 const BLOCK: usize = 64;
+/// Bytes that are compared at once.
+pub(super) const PART: usize = 16;
+
+/// Where the first quote or backslash stands, [`PART`] if there is none.
+pub(super) fn first_special(part: &[u8; PART]) -> usize {
+    let part = u8x16::new(*part);
+    let found = part.simd_eq(u8x16::splat(b'"')) | part.simd_eq(u8x16::splat(b'\\'));
+    (found.to_bitmask().trailing_zeros() as usize).min(PART)
+}
 
 /// Where the object or array ends whose first byte stands before `at`; `None` if the text ends before.
 pub(super) fn end(text: &[u8], mut at: usize) -> Option<usize> {
@@ -54,10 +63,10 @@ impl Block {
             &padded
         });
         let mut block = Block { quotes: 0, backslashes: 0, opening: 0, closing: 0 };
-        let (parts, _) = bytes.as_chunks::<16>();
+        let (parts, _) = bytes.as_chunks::<PART>();
         for (index, part) in parts.iter().enumerate() {
             let part = u8x16::new(*part);
-            let place = |byte: u8, of: u8x16| u64::from(of.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
+            let place = |byte: u8, of: u8x16| u64::from(of.simd_eq(u8x16::splat(byte)).to_bitmask()) << (PART * index);
             // Brackets and braces differ in one bit.
             let brackets = part | u8x16::splat(0x20);
             block.quotes |= place(b'"', part);

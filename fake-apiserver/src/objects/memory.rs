@@ -6,6 +6,7 @@ use apimachinery::value::Value;
 use bytes::Bytes;
 
 use super::decode::{FieldValidation, Format};
+use super::field::FieldError;
 use crate::memo::{Memo, Same, Settled};
 
 /// The memos of one cluster.
@@ -17,8 +18,8 @@ pub(crate) struct Memory {
     pub(crate) new: Memo<New, Value>,
     /// What became of specs when they were prepared for the store.
     pub(crate) specs: Settled,
-    /// The warnings about pods whose spec and annotations are valid.
-    pub(crate) valid: Memo<Valid, Arc<Vec<String>>>,
+    /// What was found wrong or odd in pods, apart from their metadata.
+    pub(crate) judged: Memo<Part, Arc<Judged>>,
 }
 
 /// The text of an object of a kind.
@@ -55,9 +56,17 @@ pub(crate) struct New {
 
 /// What the validation of a pod depends on besides the rules of metadata.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Valid {
+pub(crate) struct Part {
     pub(crate) spec: Same,
     pub(crate) annotations: Value,
     /// Empty if nothing in the spec is named after the pod.
     pub(crate) name: String,
+}
+
+/// What validation says of it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) errors: Vec<FieldError>,
+    /// None where there are errors.
+    pub(crate) warnings: Vec<String>,
 }

@@ -306,28 +306,23 @@ fn validate_new_pod(
     texts: &mut Vec<String>,
 ) -> Result<(), Rejection> {
     let part = validation::PodPart::of(object);
-    let question = memory::Valid {
+    let question = memory::Part {
         spec: Same(part.spec.clone()),
         annotations: part.annotations.clone(),
         name: part.name.to_owned(),
     };
-    let mut errors = validation::pod_metadata(object);
-    let known = core.memory.valid.get(&question);
-    let mut wrong = Vec::new();
-    if known.is_none() {
-        wrong = part.validate();
-        errors.extend_from_slice(&wrong);
-    }
-    refuse(resource, object, &errors)?;
-    let said = known.unwrap_or_else(|| {
-        let said = Arc::new(part.warnings());
-        if wrong.is_empty() {
-            core.memory.valid.put(question, Arc::clone(&said), SPEC);
-        }
-        said
+    let judged = core.memory.judged.get(&question).unwrap_or_else(|| {
+        let errors = part.validate();
+        let warnings = if errors.is_empty() { part.warnings() } else { Vec::new() };
+        let judged = Arc::new(memory::Judged { errors, warnings });
+        core.memory.judged.put(question, Arc::clone(&judged), SPEC);
+        judged
     });
+    let mut errors = validation::pod_metadata(object);
+    errors.extend_from_slice(&judged.errors);
+    refuse(resource, object, &errors)?;
     super::admit::merge(texts, warnings::of_name(object));
-    super::admit::merge(texts, said.to_vec());
+    super::admit::merge(texts, judged.warnings.clone());
     Ok(())
 }
 

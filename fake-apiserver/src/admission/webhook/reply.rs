@@ -1,5 +1,6 @@
 //! What a webhook answered: decoding with Go's error texts, and the checks of the protocol.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use apimachinery::value::{Map, Value};
@@ -47,7 +48,7 @@ pub(crate) struct Verdict {
 /// Go's text.
 fn value_of(body: &[u8]) -> Result<Value, String> {
     let start = body.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(body.len());
-    let text = String::from_utf8_lossy(body);
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     if body.get(start) == Some(&b'{') {
         return serde_json::from_str(&text).map_err(|error| {
             let error = golang::check_json(body).err().unwrap_or_else(|| error.to_string());
