@@ -269,15 +269,8 @@ impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
 
 impl Extend<(Text, Value)> for Map {
     fn extend<T: IntoIterator<Item = (Text, Value)>>(&mut self, fields: T) {
-        let fields = fields.into_iter();
-        if self.0.is_empty() || fields.size_hint().0 > self.0.len() / 4 {
-            self.0.extend(fields);
-            *self = Self::of_fields(std::mem::take(&mut self.0));
-            return;
-        }
-        for (name, value) in fields {
-            self.insert(name, value);
-        }
+        self.0.extend(fields);
+        *self = Self::of_fields(std::mem::take(&mut self.0));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading a value of a known type: what does not belong is noted and dropped, what is zero is written as the apiserver writes it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
 use apimachinery::schema::Kind;
@@ -252,10 +253,11 @@ fn free_map<'de, A: MapAccess<'de>>(
     field: &Field,
     mut map: A,
 ) -> Result<Value, A::Error> {
-    let mut out = Map::new();
+    // In whatever order the fields come, the cost stays linear.
+    let (mut out, mut seen) = (Unordered::default(), HashSet::new());
     while let Some(key) = map.next_key::<Text>()? {
         let known = !matches!(value, Kind::Any);
-        if known && out.contains_key(&key) {
+        if known && !seen.insert(key.clone()) {
             findings.strict("duplicate", &key);
         }
         findings.steps.push(Step::Key(key));
@@ -263,9 +265,9 @@ fn free_map<'de, A: MapAccess<'de>>(
         let element = map.next_value_seed(seed)?;
         let Some(Step::Key(key)) = findings.steps.pop() else { continue };
         let element = if element.is_null() && known { zero(value, field) } else { element };
-        out.insert(key, element);
+        out.push(key, element);
     }
-    Ok(Value::Object(out))
+    Ok(Value::Object(out.into_map()))
 }
 
 /// An object of a type.
