@@ -31,7 +31,7 @@ mod webhook;
 pub use attributes::{Attributes, GroupVersionKind, GroupVersionResource, Operation, UserInfo};
 pub(crate) use cel::{Budget, Program, Variables, from_json};
 pub use chain::Chain;
-pub use client::{Connection, Connector, Io, TcpConnector};
+pub use client::{Connection, Connector, InProcess, Io, TcpConnector};
 pub use cluster::{AccessQuery, Cluster, DecodeError, Equivalent};
 pub(crate) use config_validation::validate as validate_configuration;
 pub(crate) use plugins::Choice as PluginChoice;

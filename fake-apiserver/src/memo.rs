@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use apimachinery::value::Value;
+use foldhash::fast::RandomState;
 
 /// Bytes of texts that a generation of a memo stands for.
 const GENERATION: usize = 4 << 20;
@@ -21,14 +22,14 @@ const LONGEST: usize = 64 << 10;
 pub(crate) struct Memo<K, V>(Mutex<Generations<K, V>>);
 
 struct Generations<K, V> {
-    young: HashMap<K, (V, usize)>,
-    old: HashMap<K, (V, usize)>,
+    young: HashMap<K, (V, usize), RandomState>,
+    old: HashMap<K, (V, usize), RandomState>,
     bytes: usize,
 }
 
 impl<K, V> Default for Memo<K, V> {
     fn default() -> Self {
-        Memo(Mutex::new(Generations { young: HashMap::new(), old: HashMap::new(), bytes: 0 }))
+        Memo(Mutex::new(Generations { young: HashMap::default(), old: HashMap::default(), bytes: 0 }))
     }
 }
 
@@ -58,12 +59,12 @@ impl<K: Hash + Eq, V: Clone> Memo<K, V> {
 }
 
 impl<K: Hash + Eq, V> Generations<K, V> {
-    fn add(&mut self, question: K, answer: V, bytes: usize) -> HashMap<K, (V, usize)> {
+    fn add(&mut self, question: K, answer: V, bytes: usize) -> HashMap<K, (V, usize), RandomState> {
         // The entry itself takes room too, however short the text.
         self.bytes += bytes + 512;
         self.young.insert(question, (answer, bytes));
         if self.bytes < GENERATION {
-            return HashMap::new();
+            return HashMap::default();
         }
         self.bytes = 0;
         std::mem::replace(&mut self.old, std::mem::take(&mut self.young))

@@ -16,12 +16,13 @@ mod cut;
 mod tests;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use foldhash::quality::RandomState;
 use memchr::memmem::Finder;
 
 use crate::outcome::{Outcome, Reviewed};

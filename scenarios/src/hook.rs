@@ -12,7 +12,6 @@
 
 mod certificate;
 mod faults;
-mod served;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -29,25 +28,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use certificate::Certificate;
-pub use served::Served;
 
 use crate::scenario::FaultKind;
 use faults::Faults;
 
 /// Calls that are remembered; later ones are only counted.
 const REMEMBERED: usize = 10_000;
-
-/// A server that is reached in memory.
-pub trait Reachable: Send + Sync {
-    /// A connection, TLS not begun; `None` if it refuses connections.
-    fn connect(&self) -> Option<DuplexStream>;
-}
-
-impl Reachable for Hook {
-    fn connect(&self) -> Option<DuplexStream> {
-        Hook::connect(self)
-    }
-}
 
 /// A webhook as a function, from the bytes of a review to the bytes of the answer.
 pub type AnswerFn = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;

@@ -143,9 +143,7 @@ impl Reader {
     /// Reads up to and including the next line break. `Ok(None)`: end of the log. The flag: the line break was there.
     fn fill(&mut self) -> io::Result<Option<(bool, bool)>> {
         self.buffer.clear();
-        // One byte more than a line may have tells one that is too long.
-        let most = u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(1);
-        match self.input.by_ref().take(most).read_until(b'\n', &mut self.buffer) {
+        match self.read_line() {
             Ok(0) => {
                 self.ended = true;
                 return Ok(None);
@@ -178,6 +176,26 @@ impl Reader {
 }
 
 impl Reader {
+    /// Reads to the next line break into the buffer, the end, or one byte more than a line may have, which tells one that is
+    /// too long. As `BufRead::read_until`, with a search that looks at many bytes at a time.
+    fn read_line(&mut self) -> io::Result<usize> {
+        loop {
+            let there = match self.input.fill_buf() {
+                Ok(there) => there,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let there = there.get(..self.limit.saturating_add(1) - self.buffer.len()).unwrap_or(there);
+            let end = memchr::memchr(b'\n', there);
+            let count = end.map_or(there.len(), |end| end + 1);
+            self.buffer.extend_from_slice(there.get(..count).unwrap_or_default());
+            self.input.consume(count);
+            if end.is_some() || count == 0 {
+                return Ok(self.buffer.len());
+            }
+        }
+    }
+
     /// The next line that holds anything, for whoever reads the records elsewhere, or only counts them. It is gone with the
     /// next call.
     ///

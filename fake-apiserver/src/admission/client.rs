@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! post ──► exchange (redirects, retries on Retry-After, gzip) ──► pool ──► connect (Connector, TLS) ──► hyper
+//!                                                            └──► a webhook in this process
 //! ```
 
 mod config;
@@ -14,5 +15,5 @@ mod tls;
 mod url;
 
 pub(crate) use config::ClientConfig;
-pub use connect::{Connection, Connector, Io, TcpConnector};
+pub use connect::{Connection, Connector, InProcess, Io, TcpConnector};
 pub(crate) use exchange::{CallError, Client};

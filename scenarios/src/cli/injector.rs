@@ -10,7 +10,7 @@ use injector::boxed::{Boxed, MODERN};
 use injector::config::{Environment, Settings};
 
 use super::read;
-use crate::hook::{Certificate, Served};
+use crate::hook::Certificate;
 
 /// The service that the injector in this process has a certificate for when none is called for.
 const SERVICE: (&str, &str) = ("istio-system", "istiod");
@@ -50,12 +50,6 @@ impl Args {
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
         Injector::load(settings).with_context(|| format!("cannot load {name}"))
-    }
-
-    /// The injector's server in memory, with a certificate for these services (namespace, name, port) and for 127.0.0.1.
-    pub(super) fn serve(&self, services: &[(String, String, u16)]) -> anyhow::Result<(Served, Certificate)> {
-        let certificate = certificate(services)?;
-        Ok((Served::new(Arc::new(self.load()?), &certificate)?, certificate))
     }
 
     /// Starts the injector's server on a free port of the loopback interface, with a certificate for these services

@@ -22,8 +22,8 @@ use crate::report::render;
 
 type Serving = ::injector::serve::Handle;
 
-/// Where the injector in this process is said to listen when it is reached in memory.
-const IN_MEMORY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
+/// Where the injector in this process is said to listen when it is reached without a connection.
+const HANDED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -70,8 +70,7 @@ pub(super) struct Args {
     /// Keep in this file how far the replay has come, and go on from there if the file exists.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Go through TLS and TCP to the injector in this process, too: --through direct would hand it the bytes, and an apiserver
-    /// would reach it over TLS in memory.
+    /// Go through TLS and TCP to the injector in this process, too; otherwise it is handed the bytes.
     #[arg(long, conflicts_with = "webhook")]
     over_tls: bool,
     /// Seconds to wait for an answer (with --through direct; an apiserver goes by the webhook's timeoutSeconds).
@@ -309,9 +308,8 @@ async fn through_apiserver(
             injector = Some(handle);
             (address, certificate.ca)
         } else {
-            let (served, certificate) = args.injector.serve(&services)?;
-            setup.hosts.add(IN_MEMORY, Arc::new(served));
-            (IN_MEMORY, certificate.ca)
+            setup.hosts.hand(HANDED, Arc::new(args.injector.load()?));
+            (HANDED, String::new())
         };
         setup.services = services.into_iter().map(|service| (service, address)).collect();
         meta.redirect(&Place::Local(address, ca));

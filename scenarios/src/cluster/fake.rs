@@ -9,12 +9,13 @@ use admission::review::UserInfo;
 use apimachinery::clock::Clock;
 use apimachinery::value::Value;
 use bytes::Bytes;
-use fake_apiserver::admission::{Connection, Connector, TcpConnector};
+use fake_apiserver::admission::{Connection, Connector, InProcess, TcpConnector};
 use fake_apiserver::{Authorization, FakeApiserver, OnlyRefusals};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use injector::Injector;
 
 use super::{Answer, Api, Ask, Pending};
-use crate::hook::Reachable;
+use crate::hook::Hook;
 
 /// When scenarios take place, in microseconds since 1970: 2026-01-01T00:00:00Z, so that runs can be compared.
 const EPOCH: i64 = 1_767_225_600_000_000;
@@ -134,25 +135,49 @@ fn escaped(byte: u8) -> String {
     }
 }
 
-/// Webhooks in memory by the address under which the cluster knows them; everything else is dialled over TCP.
+/// Webhooks in this process by the address under which the cluster knows them; everything else is dialled over TCP.
 #[derive(Clone, Default)]
-pub struct Hosts(HashMap<SocketAddr, Arc<dyn Reachable>>);
+pub struct Hosts(HashMap<SocketAddr, Host>);
+
+#[derive(Clone)]
+enum Host {
+    /// Over a connection in memory.
+    Hook(Arc<Hook>),
+    /// Without a connection.
+    Injector(Arc<Handed>),
+}
 
 impl Hosts {
-    /// This address is that webhook.
-    pub fn add(&mut self, address: SocketAddr, hook: Arc<dyn Reachable>) {
-        self.0.insert(address, hook);
+    /// This address is that webhook, reached over TLS in memory.
+    pub fn add(&mut self, address: SocketAddr, hook: Arc<Hook>) {
+        self.0.insert(address, Host::Hook(hook));
+    }
+
+    /// This address is that injector, which is handed the requests as they are.
+    pub fn hand(&mut self, address: SocketAddr, injector: Arc<Injector>) {
+        self.0.insert(address, Host::Injector(Arc::new(Handed(injector))));
+    }
+
+    fn at(&self, host: &str, port: u16) -> Option<(SocketAddr, &Host)> {
+        let address = SocketAddr::new(host.parse().ok()?, port);
+        Some((address, self.0.get(&address)?))
     }
 }
 
 impl Connector for Hosts {
+    fn in_process(&self, host: &str, port: u16) -> Option<Arc<dyn InProcess>> {
+        match self.at(host, port)? {
+            (_, Host::Injector(injector)) => Some(injector.clone()),
+            (_, Host::Hook(_)) => None,
+        }
+    }
+
     fn connect<'a>(
         &'a self,
         host: &'a str,
         port: u16,
     ) -> Pin<Box<dyn Future<Output = Result<Connection, String>> + Send + 'a>> {
-        let address = host.parse().ok().map(|host| SocketAddr::new(host, port));
-        let Some((address, hook)) = address.and_then(|address| Some((address, self.0.get(&address)?))) else {
+        let Some((address, Host::Hook(hook))) = self.at(host, port) else {
             return TcpConnector.connect(host, port);
         };
         Box::pin(async move {
@@ -164,5 +189,15 @@ impl Connector for Hosts {
                 None => Err(format!("dial tcp {address}: connect: connection refused")),
             }
         })
+    }
+}
+
+/// An injector that is handed requests.
+struct Handed(Arc<Injector>);
+
+impl InProcess for Handed {
+    fn answer(&self, request: Request<Bytes>) -> Pending<'_, Response<Bytes>> {
+        let reply = self.0.review(request.body(), request.uri().path()).body;
+        Box::pin(std::future::ready(Response::new(reply.into())))
     }
 }

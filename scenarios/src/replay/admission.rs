@@ -10,23 +10,24 @@
 //! priority classes and runtime classes that the pods name.
 
 mod meta;
+mod sent;
 
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use admission::capture::Record;
-use admission::review::Received;
-use apimachinery::skim::Skim;
+use admission::review::{AdmissionReview, Received};
 use apimachinery::value::{Value, json};
 use fake_apiserver::admission::Outcome;
 use http::Method;
-use tokio::sync::Mutex;
 
 pub use meta::{Meta, MetaError, Place};
 
-use super::target::{Subject, Target, Verdict, Worker, owner_of};
+use sent::{Needs, Parted, Sent, path, refused};
+
+use super::target::{Subject, Target, Verdict, Worker};
 use super::traced::Traced;
 use super::wire::why;
 use crate::cluster::{Answer, Api, Ask, Kinds};
@@ -120,32 +121,47 @@ impl Worker for AdmissionWorker {
     fn send<'a>(&'a mut self, record: &'a Record) -> Pin<Box<dyn Future<Output = (Subject, Verdict)> + Send + 'a>> {
         Box::pin(async move {
             self.traced = None;
-            let review = match record.review() {
-                Ok(review) => review,
-                Err(error) => return (Subject::unknown(), Verdict::Failed(error.to_string())),
-            };
-            let sent = Sent::of_review(&review.request);
-            let subject = match &sent {
-                Ok(sent) => Subject::new(&review.request.namespace, &sent.owner),
-                Err(_) => Subject::of(&review.request),
-            };
-            let admitted = match sent {
-                Ok(sent) => self.shared.admit(&review.request, sent).await,
-                Err(verdict) => Err(verdict),
-            };
-            let (verdict, answer) = match admitted {
-                Ok(answer) => (judge(&answer), Some(answer)),
-                Err(verdict) => (verdict, None),
-            };
-            if self.shared.traces {
-                self.traced = Some(Traced::new(&review.request, verdict.clone(), answer));
+            if !self.shared.traces
+                && let Some(Parted { rest, sent }) = Parted::of(&record.body)
+                && let Ok(review) = AdmissionReview::decode(rest.as_bytes())
+            {
+                let subject = Subject::new(&review.request.namespace, &sent.owner);
+                let sent = refused(&review.request).map_or(Ok(sent), Err);
+                let verdict = self.admit(&review.request, sent).await;
+                // Nobody but the apiserver has read the object.
+                if !matches!(verdict, Verdict::Failed(_)) || record.review().is_ok() {
+                    return (subject, verdict);
+                }
             }
-            (subject, verdict)
+            match record.review() {
+                Ok(review) => {
+                    let sent = Sent::of_review(&review.request);
+                    (Subject::of(&review.request), self.admit(&review.request, sent).await)
+                }
+                Err(error) => (Subject::unknown(), Verdict::Failed(error.to_string())),
+            }
         })
     }
 
     fn traced(&mut self) -> Option<Traced> {
         self.traced.take()
+    }
+}
+
+impl AdmissionWorker {
+    async fn admit(&mut self, request: &Received<'_>, sent: Result<Sent, Verdict>) -> Verdict {
+        let admitted = match sent {
+            Ok(sent) => self.shared.admit(request, sent).await,
+            Err(verdict) => Err(verdict),
+        };
+        let (verdict, answer) = match admitted {
+            Ok(answer) => (judge(&answer), Some(answer)),
+            Err(verdict) => (verdict, None),
+        };
+        if self.shared.traces {
+            self.traced = Some(Traced::new(request, verdict.clone(), answer));
+        }
+        verdict
     }
 }
 
@@ -192,8 +208,9 @@ impl Shared {
 
     async fn need(&self, path: &str, version: &str, kind: &str, name: &str, fields: &Value) -> Result<(), SetupError> {
         let key = format!("{path}/{name}");
-        let mut there = self.there.lock().await;
-        if there.contains(&key) {
+        let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not kept while it is created: what two create at once, one of them finds there.
+        if there().contains(&key) {
             return Ok(());
         }
         // system- classes are the cluster's own, and exist.
@@ -204,127 +221,13 @@ impl Shared {
             }
             create(&*self.api, path, &object).await?;
         }
-        there.insert(key);
+        there().insert(key);
         Ok(())
     }
 }
 
 fn named(name: &Option<String>) -> Option<&str> {
     name.as_deref().filter(|name| !name.is_empty())
-}
-
-/// A captured object on its way to the apiserver again.
-struct Sent {
-    body: Vec<u8>,
-    needs: Needs,
-    /// The kind of the controlling owner, or of the first; empty if there is none.
-    owner: String,
-}
-
-/// What a pod's `spec` names, and admission looks up.
-#[derive(Debug, Default, PartialEq)]
-struct Needs {
-    service_account_name: Option<String>,
-    priority_class_name: Option<String>,
-    priority: Option<i64>,
-    runtime_class_name: Option<String>,
-    overhead: Value,
-}
-
-impl Sent {
-    /// What of a review is sent again.
-    fn of_review(request: &Received<'_>) -> Result<Self, Verdict> {
-        if &*request.operation != "CREATE" || !request.sub_resource.is_empty() {
-            let what = format!("{} of {}/{}", request.operation, request.resource.resource, request.sub_resource);
-            return Err(Verdict::NotReplayable(format!(
-                "{} needs what was stored then: through an apiserver only CREATE is replayed, --through direct sends the rest",
-                what.trim_end_matches('/')
-            )));
-        }
-        let object = request.object.ok_or_else(|| Verdict::Failed("the review holds no object".to_owned()))?;
-        Ok(Self::of(object.get()))
-    }
-
-    /// The object without its managedFields, which the apiserver writes itself; all else byte for byte. A text that cannot be
-    /// looked through goes as it is: the apiserver will say what is wrong with it.
-    fn of(object: &str) -> Self {
-        let mut needs = Needs::default();
-        let (mut cut, mut owner) = (None, "");
-        let walked = Skim::new(object).members(&["metadata", "spec"], |skim, member| match member {
-            0 => {
-                let mut before = skim.at() + 1;
-                skim.each_member(|skim, name| {
-                    match name {
-                        "ownerReferences" => owner = owner_of(skim)?,
-                        _ => skim.skip()?,
-                    }
-                    if name == "managedFields" {
-                        cut = Some(before..skim.at());
-                    }
-                    before = skim.at();
-                    Some(())
-                })
-            }
-            _ => needs.read(skim),
-        });
-        let text = object.as_bytes();
-        let body = match (walked, cut) {
-            (Some(()), Some(cut)) => {
-                let (head, tail) = (text.get(..cut.start).unwrap_or_default(), text.get(cut.end..).unwrap_or_default());
-                // The first member leaves the comma behind it.
-                let comma = head.trim_ascii_end().ends_with(b"{");
-                [head, tail.trim_ascii_start().strip_prefix(b",").filter(|_| comma).unwrap_or(tail)].concat()
-            }
-            _ => text.to_vec(),
-        };
-        Self { body, needs, owner: owner.to_owned() }
-    }
-}
-
-impl Needs {
-    /// Reads a spec; what is of another shape is another kind's.
-    fn read(&mut self, spec: &mut Skim<'_>) -> Option<()> {
-        const NAMES: [&str; 5] =
-            ["serviceAccountName", "priorityClassName", "priority", "runtimeClassName", "overhead"];
-        spec.members(&NAMES, |skim, member| {
-            let value: Value = serde_json::from_str(skim.value()?).unwrap_or_default();
-            let text = value.as_str().map(str::to_owned);
-            match member {
-                0 => self.service_account_name = text,
-                1 => self.priority_class_name = text,
-                2 => self.priority = value.as_i64(),
-                3 => self.runtime_class_name = text,
-                _ => self.overhead = value,
-            }
-            Some(())
-        })
-    }
-}
-
-/// The URL of the POST, with the options that the client gave.
-fn path(request: &Received<'_>) -> String {
-    let resource = &request.resource;
-    let mut path = if resource.group.is_empty() {
-        format!("/api/{}", resource.version)
-    } else {
-        format!("/apis/{}/{}", resource.group, resource.version)
-    };
-    if !request.namespace.is_empty() && resource.resource != "namespaces" {
-        path.push_str(&format!("/namespaces/{}", request.namespace));
-    }
-    path.push_str(&format!("/{}?dryRun=All", resource.resource));
-    let options: Value = request.options.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    if let Some(manager) = options["fieldManager"].as_str().filter(|manager| !manager.is_empty()) {
-        path.push_str("&fieldManager=");
-        path.extend(manager.bytes().map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        }));
-    }
-    path
 }
 
 /// A denial's own words: which webhook said them matters less than how often they were said.
@@ -376,40 +279,4 @@ fn judge(answer: &Answer) -> Verdict {
         }
     }
     Verdict::Skipped(skipped.unwrap_or_else(|| "no webhook is configured".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_managed_fields_are_taken_out() {
-        for (object, sent) in [
-            (r#"{"metadata": {"a": 1, "managedFields": [{"x": "}"}], "b": 2}}"#, r#"{"metadata": {"a": 1, "b": 2}}"#),
-            (r#"{"metadata": { "managedFields" : [] , "b": 2}}"#, r#"{"metadata": { "b": 2}}"#),
-            (r#"{"metadata":{"managedFields":[]}}"#, r#"{"metadata":{}}"#),
-            (r#"{"metadata":{"a":1,"managedFields":[]},"spec":{}}"#, r#"{"metadata":{"a":1},"spec":{}}"#),
-            (r#"{"spec": {"managedFields": []}}"#, r#"{"spec": {"managedFields": []}}"#),
-            (r#"{"metadata": null}"#, r#"{"metadata": null}"#),
-            (r#"{"metadata": {"managedFields": []"#, r#"{"metadata": {"managedFields": []"#),
-        ] {
-            let body = Sent::of(object).body;
-            let (read, wanted) = (serde_json::from_slice::<Value>(&body), serde_json::from_str::<Value>(sent));
-            assert_eq!(read.ok(), wanted.ok(), "{}", String::from_utf8_lossy(&body));
-        }
-    }
-
-    #[test]
-    fn what_a_pod_needs_is_read() {
-        let object = json!({"metadata": {}, "spec": {"serviceAccountName": "a\"b", "priority": 7, "overhead": {"cpu": "1"},
-            "containers": [{"serviceAccountName": "no"}], "priorityClassName": null, "runtimeClassName": {}}});
-        let needs = Sent::of(&object.to_string()).needs;
-        let wanted = Needs {
-            service_account_name: Some("a\"b".to_owned()),
-            priority: Some(7),
-            overhead: json!({"cpu": "1"}),
-            ..Needs::default()
-        };
-        assert_eq!(needs, wanted);
-    }
 }

@@ -291,8 +291,9 @@ fn read(log: &Log, from: Position, part: Part, count: &Arc<AtomicU64>, send: &mp
             Err(error) => Item::Error(error),
         });
         if batch.items.len() >= part.batch || batch.text.len() >= BATCH_BYTES {
-            let end = batch.end;
-            send.blocking_send(std::mem::replace(&mut batch, Batch::new(&name, end))).ok()?;
+            // The next one is about as long.
+            let next = Batch { text: Vec::with_capacity(batch.text.len()), ..Batch::new(&name, batch.end) };
+            send.blocking_send(std::mem::replace(&mut batch, next)).ok()?;
         }
     }
     send.blocking_send(batch).ok()

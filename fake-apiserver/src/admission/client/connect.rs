@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -23,8 +25,21 @@ pub struct Connection {
     pub remote: String,
 }
 
-/// Dials webhooks: TCP, or a connection in memory that speaks the same TLS and HTTP.
+/// A webhook in this process, handed requests as they are: without a connection, TLS or HTTP's framing.
+pub trait InProcess: Send + Sync {
+    /// Answers a request; its URI is path and query, such as `/inject?timeout=10s`. The webhook's timeout ends it.
+    fn answer(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send + '_>>;
+}
+
+/// Dials webhooks: TCP, or a connection in memory that speaks the same TLS and HTTP. Or knows those in this process.
 pub trait Connector: Send + Sync {
+    /// The webhook in this process that stands for a host and port; by default there is none. Redirects, Retry-After,
+    /// timeouts and statuses count as over a connection, and `caBundle` has to hold certificates, though nobody shows one.
+    fn in_process(&self, host: &str, port: u16) -> Option<Arc<dyn InProcess>> {
+        let _ = (host, port);
+        None
+    }
+
     /// Connects to a host (a name or an address) and port.
     ///
     /// # Errors

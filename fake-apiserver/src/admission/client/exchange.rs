@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::cluster::Cluster;
 use super::super::golang;
 use super::config::ClientConfig;
-use super::connect::{Connector, TcpConnector};
+use super::connect::{Connector, InProcess, TcpConnector};
 use super::errors::{self, Ends};
 use super::pool::{Destination, Pool};
 use super::tls::Time;
@@ -47,7 +47,7 @@ impl CallError {
     /// What an answer of this status without a body comes to.
     pub(crate) fn of_status(code: u16) -> CallError {
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reply = Reply { status, headers: HeaderMap::new(), body: Vec::new() };
+        let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::new() };
         CallError::Status(code, interpret(reply).err().unwrap_or_default())
     }
 }
@@ -69,7 +69,7 @@ impl Default for Client {
 struct Reply {
     status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 impl Client {
@@ -85,7 +85,7 @@ impl Client {
         cluster: &dyn Cluster,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<Vec<u8>, CallError> {
+    ) -> Result<Bytes, CallError> {
         let mut url = config.url.clone().map_err(CallError::Setup)?;
         self.time.set(cluster.unix_seconds());
         let tls = config.tls(&self.time).map_err(CallError::Setup)?;
@@ -170,8 +170,12 @@ impl Call<'_> {
         url: &Url,
         body: Option<Bytes>,
         referer: Option<&str>,
-    ) -> Result<(StatusCode, HeaderMap, Incoming, Ends, Box<dyn FnOnce(&Client) + Send>), String> {
+    ) -> Result<(StatusCode, HeaderMap, Arriving, Ends, Box<dyn FnOnce(&Client) + Send>), String> {
         let (host, port) = self.dial(url)?;
+        if let Some(webhook) = self.client.connector.in_process(&host, port) {
+            let (status, headers, body) = self.hand_over(&*webhook, request(url, body, referer, false)?).await?;
+            return Ok((status, headers, Arriving::There(body), Ends::default(), Box::new(|_| ())));
+        }
         let name = match &self.config.service {
             Some((namespace, name, _)) => format!("{name}.{namespace}.svc"),
             None => url.host.clone(),
@@ -184,7 +188,7 @@ impl Call<'_> {
         loop {
             let connecting = self.client.pool.line(&to, &*self.client.connector);
             let mut line = timeout_at(self.deadline, connecting).await.map_err(|_| DEADLINE.to_owned())??;
-            let request = request(url, body.clone(), referer, line.is_http2())?;
+            let request = request(url, body.clone(), referer, line.is_http2())?.map(Full::new);
             let response = timeout_at(self.deadline, line.send(request)).await.map_err(|_| DEADLINE.to_owned())?;
             let response = match response {
                 Ok(response) => response,
@@ -199,8 +203,19 @@ impl Call<'_> {
             let ends = line.ends.clone();
             let key = to.key;
             let done = Box::new(move |client: &Client| client.pool.put(&key, line));
-            return Ok((parts.status, parts.headers, incoming, ends, done));
+            return Ok((parts.status, parts.headers, Arriving::Over(incoming), ends, done));
         }
+    }
+
+    /// One request to a webhook in this process.
+    async fn hand_over(
+        &self,
+        webhook: &dyn InProcess,
+        request: Request<Bytes>,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), String> {
+        let response = timeout_at(self.deadline, webhook.answer(request)).await.map_err(|_| DEADLINE.to_owned())?;
+        let (parts, body) = response.into_parts();
+        Ok((parts.status, parts.headers, body))
     }
 
     /// Where to dial. A service reference goes to the clusterIP and the service's port, unless the caller gave an
@@ -236,9 +251,37 @@ impl Call<'_> {
     }
 
     /// Reads the body, unpacked.
-    async fn read(&self, mut incoming: Incoming, headers: &HeaderMap, ends: &Ends) -> Result<Vec<u8>, String> {
+    async fn read(&self, arriving: Arriving, headers: &HeaderMap, ends: &Ends) -> Result<Bytes, String> {
+        let body = match arriving {
+            Arriving::There(body) => body,
+            Arriving::Over(incoming) => self.receive(incoming, ends).await?.into(),
+        };
+        if body.len() > MAX_REPLY {
+            return Err(format!("the reply is larger than {MAX_REPLY} bytes"));
+        }
+        let encoding = headers.get(http::header::CONTENT_ENCODING);
+        if encoding.is_none_or(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"gzip")) || body.is_empty() {
+            return Ok(body);
+        }
+        let mut unpacked = Vec::new();
+        let limit = u64::try_from(MAX_REPLY).unwrap_or(u64::MAX);
+        match MultiGzDecoder::new(&*body).take(limit).read_to_end(&mut unpacked) {
+            Ok(_) => Ok(unpacked.into()),
+            Err(error) => {
+                let text = match error.kind() {
+                    std::io::ErrorKind::InvalidInput => "gzip: invalid header",
+                    std::io::ErrorKind::UnexpectedEof => "unexpected EOF",
+                    _ => "gzip: invalid checksum",
+                };
+                Err(format!("unexpected error when reading response body. Please retry. Original error: {text}"))
+            }
+        }
+    }
+
+    /// Reads the body from a connection.
+    async fn receive(&self, mut incoming: Incoming, ends: &Ends) -> Result<Vec<u8>, String> {
         let mut body = Vec::new();
-        loop {
+        while body.len() <= MAX_REPLY {
             let frame = timeout_at(self.deadline, incoming.frame()).await.map_err(|_| {
                 format!("unexpected error when reading response body. Please retry. Original error: {DEADLINE}")
             })?;
@@ -251,35 +294,24 @@ impl Call<'_> {
                     }
                 }
             }
-            if body.len() > MAX_REPLY {
-                return Err(format!("the reply is larger than {MAX_REPLY} bytes"));
-            }
         }
-        let encoding = headers.get(http::header::CONTENT_ENCODING);
-        if encoding.is_none_or(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"gzip")) || body.is_empty() {
-            return Ok(body);
-        }
-        let mut unpacked = Vec::new();
-        let limit = u64::try_from(MAX_REPLY).unwrap_or(u64::MAX);
-        match MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut unpacked) {
-            Ok(_) => Ok(unpacked),
-            Err(error) => {
-                let text = match error.kind() {
-                    std::io::ErrorKind::InvalidInput => "gzip: invalid header",
-                    std::io::ErrorKind::UnexpectedEof => "unexpected EOF",
-                    _ => "gzip: invalid checksum",
-                };
-                Err(format!("unexpected error when reading response body. Please retry. Original error: {text}"))
-            }
-        }
+        Ok(body)
     }
 }
 
+/// The body of a response.
+enum Arriving {
+    /// Over a connection.
+    Over(Incoming),
+    /// Whole.
+    There(Bytes),
+}
+
 /// The request with its headers in the recorded order.
-fn request(url: &Url, body: Option<Bytes>, referer: Option<&str>, http2: bool) -> Result<Request<Full<Bytes>>, String> {
+fn request(url: &Url, body: Option<Bytes>, referer: Option<&str>, http2: bool) -> Result<Request<Bytes>, String> {
     let invalid = |error: &dyn std::fmt::Display| format!("invalid request: {error}");
     let uri = if http2 { url.to_string() } else { url.path_and_query() };
-    let mut request = Request::new(Full::new(body.clone().unwrap_or_default()));
+    let mut request = Request::new(body.clone().unwrap_or_default());
     *request.method_mut() = if body.is_some() { Method::POST } else { Method::GET };
     *request.uri_mut() = uri.parse().map_err(|error| invalid(&error))?;
     let headers = request.headers_mut();
@@ -312,7 +344,7 @@ fn wait(reply: &Reply) -> Option<Duration> {
 }
 
 /// The body of a successful reply, or client-go's words for the status (vectors `failure/http-*`).
-fn interpret(reply: Reply) -> Result<Vec<u8>, String> {
+fn interpret(reply: Reply) -> Result<Bytes, String> {
     let status = reply.status.as_u16();
     let content_type = reply.headers.get(CONTENT_TYPE).and_then(|text| text.to_str().ok()).unwrap_or_default();
     if (200..=206).contains(&status) {

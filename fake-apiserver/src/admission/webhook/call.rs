@@ -100,9 +100,9 @@ impl Call<'_> {
         &self,
         (delay, effect): Ordered,
         hook: &Webhook,
-        body: bytes::Bytes,
+        body: Bytes,
         timeout: Duration,
-    ) -> Result<Vec<u8>, CallError> {
+    ) -> Result<Bytes, CallError> {
         tokio::time::sleep(delay.min(timeout)).await;
         if delay >= timeout {
             return Err(hook.client.call_error(timeout, |_, _| "context deadline exceeded".to_owned()));
