@@ -52,18 +52,47 @@ impl Timestamp {
 
     /// `2026-11-22T07:43:09Z`: how `metadata.creationTimestamp` and every other `Time` is written; cut to the second.
     pub fn rfc3339(self) -> String {
-        format!("{}Z", Civil::of(self.0.div_euclid(1_000_000)))
+        let mut text = self.to_the_second();
+        text.push('Z');
+        text
     }
 
     /// `2026-11-22T07:43:09.123456Z`: how `MicroTime` (leases, events.k8s.io) is written.
     pub fn rfc3339_micro(self) -> String {
-        format!("{}.{:06}Z", Civil::of(self.0.div_euclid(1_000_000)), self.0.rem_euclid(1_000_000))
+        let mut text = self.to_the_second();
+        text.push('.');
+        push(&mut text, self.0.rem_euclid(1_000_000), 6);
+        text.push('Z');
+        text
+    }
+
+    fn to_the_second(self) -> String {
+        let Civil { year, month, day, second_of_day: s } = Civil::of(self.0.div_euclid(1_000_000));
+        let mut text = String::with_capacity("2026-11-22T07:43:09.123456Z".len());
+        push(&mut text, year, 4);
+        for (before, number) in [('-', month), ('-', day), ('T', s / 3_600), (':', s / 60 % 60), (':', s % 60)] {
+            text.push(before);
+            push(&mut text, number, 2);
+        }
+        text
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rfc3339())
+    }
+}
+
+/// Appends a number with leading zeros: every request writes some times, and the formatter takes its own.
+fn push(text: &mut String, number: i64, width: u32) {
+    if number < 0 || number >= 10_i64.pow(width) {
+        text.push_str(&number.to_string());
+        return;
+    }
+    for place in (0..width).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(u8::try_from(digit).map_or('0', |digit| char::from(b'0' + digit)));
     }
 }
 
@@ -89,13 +118,6 @@ impl Civil {
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         Self { year, month, day, second_of_day }
-    }
-}
-
-impl fmt::Display for Civil {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { year, month, day, second_of_day: s } = self;
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60)
     }
 }
 

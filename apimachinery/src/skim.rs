@@ -229,69 +229,84 @@ fn unescape(content: &str) -> Option<String> {
 /// written over.
 fn unescape_until_quote(text: &str, start: usize) -> Option<(String, usize)> {
     let bytes = text.as_bytes();
-    let (mut at, mut length) = (start, 0);
+    let mut rest = bytes.get(start..)?;
     // An escape is at least as long as what it stands for.
-    let mut out = vec![0; bytes.len().checked_sub(start)? + blocks::PART];
-    let quote = loop {
-        let rest = bytes.get(at..)?;
-        let plain = match rest.first_chunk() {
-            Some(part) => {
-                out.get_mut(length..)?.first_chunk_mut().map(|into| *into = *part)?;
-                blocks::first_special(part)
-            }
-            None => {
-                let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len());
-                out.get_mut(length..length + plain)?.copy_from_slice(rest.get(..plain)?);
-                plain
-            }
-        };
-        at += plain;
-        length += plain;
-        match (rest.get(plain), rest.get(plain + 1)) {
-            (Some(b'\\'), Some(b'"')) => {
-                *out.get_mut(length)? = b'"';
-                length += 1;
-                at += 2;
-            }
-            (Some(b'\\'), _) => (at, length) = escape(text, at, &mut out, length)?,
-            (Some(b'"') | None, _) => break at,
-            // A part without anything special.
-            _ => {}
+    let mut out = Vec::with_capacity(rest.len());
+    let (mut near, mut length) = ([0; ROOM + blocks::PART], 0);
+    while let Some(part) = rest.first_chunk::<{ blocks::PART }>() {
+        if length >= ROOM {
+            out.extend_from_slice(near.get(..length)?);
+            length = 0;
         }
-    };
+        near.get_mut(length..length + blocks::PART)?.copy_from_slice(part);
+        let plain = blocks::first_special(part);
+        length += plain;
+        match (part.get(plain), rest.get(plain + 1)) {
+            (None, _) => rest = rest.get(blocks::PART..)?,
+            (Some(b'\\'), Some(b'"')) => {
+                *near.get_mut(length)? = b'"';
+                length += 1;
+                rest = rest.get(plain + 2..)?;
+            }
+            (Some(b'\\'), _) => {
+                out.extend_from_slice(near.get(..length)?);
+                length = 0;
+                let at = bytes.len() - rest.len() + plain;
+                rest = bytes.get(escape(text, at, &mut out)?..)?;
+            }
+            _ => break,
+        }
+    }
+    out.extend_from_slice(near.get(..length)?);
+    // The last few bytes; none if the quote was found.
+    let mut at = bytes.len() - rest.len();
+    if rest.len() < blocks::PART {
+        while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
+            if *byte == b'\\' {
+                at = escape(text, at, &mut out)?;
+            } else {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    } else {
+        at += blocks::first_special(rest.first_chunk()?);
+    }
     // Without a branch per byte, so that it is asked of many at a time.
-    if bytes.get(start..quote)?.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+    if bytes.get(start..at)?.iter().fold(false, |found, byte| found | (*byte < b' ')) {
         return None;
     }
-    out.truncate(length);
-    Some((String::from_utf8(out).ok()?, quote))
+    Some((String::from_utf8(out).ok()?, at))
 }
 
-/// Writes what the escape at a place stands for; where the text goes on, and what is written.
-fn escape(content: &str, at: usize, out: &mut [u8], length: usize) -> Option<(usize, usize)> {
-    *out.get_mut(length)? = match content.as_bytes().get(at + 1)? {
+/// Bytes that are put together on the stack before they are appended to a text.
+const ROOM: usize = 4096;
+
+/// Writes what the escape at a place stands for; where the text goes on.
+fn escape(content: &str, at: usize, out: &mut Vec<u8>) -> Option<usize> {
+    out.push(match content.as_bytes().get(at + 1)? {
         byte @ (b'"' | b'\\' | b'/') => *byte,
         b'b' => b'\x08',
         b'f' => b'\x0c',
         b'n' => b'\n',
         b'r' => b'\r',
         b't' => b'\t',
-        b'u' => return unicode(content, at + 2, out, length),
+        b'u' => return unicode(content, at + 2, out),
         _ => return None,
-    };
-    Some((at + 2, length + 1))
+    });
+    Some(at + 2)
 }
 
 /// Writes the character whose four digits stand at a place, or eight with another `\u` between them.
-fn unicode(content: &str, at: usize, out: &mut [u8], length: usize) -> Option<(usize, usize)> {
+fn unicode(content: &str, at: usize, out: &mut Vec<u8>) -> Option<usize> {
     let (mut unit, mut end) = (hex(content.get(at..)?)?, at + 4);
     if (0xd800..0xdc00).contains(&unit) {
         let low = content.get(end..)?.strip_prefix("\\u").and_then(hex).filter(|low| (0xdc00..0xe000).contains(low))?;
         unit = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
         end += 6;
     }
-    let written = char::from_u32(unit)?.encode_utf8(out.get_mut(length..length + 4)?).len();
-    Some((end, length + written))
+    out.extend_from_slice(char::from_u32(unit)?.encode_utf8(&mut [0; 4]).as_bytes());
+    Some(end)
 }
 
 fn hex(text: &str) -> Option<u32> {

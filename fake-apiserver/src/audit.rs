@@ -41,6 +41,11 @@ impl Audit {
         Audit { policy, writer: writer.map(Mutex::new), kept: Mutex::default() }
     }
 
+    /// Whether anything is audited at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.policy.is_some()
+    }
+
     /// The record of a request that begins; none if the policy leaves it out. Writes the event of the stage RequestReceived.
     pub(crate) fn begin(&self, metrics: &Metrics, request: Request<'_>) -> Option<std::sync::Arc<Record>> {
         let policy = self.policy.as_ref()?;

@@ -71,13 +71,14 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     }
 }
 
-/// An object or list as a key: equal to its copies, which share its memory, and to nothing else.
+/// An object or list as a key: equal to its copies, which share its memory, and to nothing else. Null, in place of one that is
+/// not there, equals null.
 #[derive(Clone)]
 pub(crate) struct Same(pub(crate) Value);
 
 impl PartialEq for Same {
     fn eq(&self, other: &Same) -> bool {
-        self.0.is_same(&other.0)
+        self.0.is_same(&other.0) || self.0.is_null() && other.0.is_null()
     }
 }
 

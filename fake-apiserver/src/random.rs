@@ -9,6 +9,8 @@ use rand::{RngExt, SeedableRng};
 /// (`api-basics/generatename-collision-free`).
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// The cluster's generator.
 pub(crate) struct Random {
     generator: Mutex<StdRng>,
@@ -39,10 +41,17 @@ impl Random {
 
     /// A version 4 UUID.
     pub(crate) fn uid(&self) -> String {
-        let bytes: [u8; 16] = self.bytes();
-        let n = (u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-        let hex = format!("{n:032x}");
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let mut bytes: [u8; 16] = self.bytes();
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let mut text = String::with_capacity(36);
+        for (at, byte) in bytes.into_iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            text.extend([byte >> 4, byte & 0xf].map(|digit| char::from(HEX[usize::from(digit)])));
+        }
+        text
     }
 
     /// `length` letters for a generated name.

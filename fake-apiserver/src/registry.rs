@@ -99,7 +99,8 @@ async fn suffer((delay, effect): Ordered) -> Result<(), Rejection> {
     }
 }
 
-/// Does what a call asks for.
+/// Does what a call asks for. A future is as large as the largest of those that it waits for, and is moved as it is made:
+/// each verb has its own.
 pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -> Result<Reply, Rejection> {
     if let Some(fault) = fault(core, call) {
         suffer(fault).await?;
@@ -110,8 +111,8 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
             _ if &*subresource.name == "log" => logs::log(core, call),
             (false, _) => Box::pin(subresources::serve(core, call, &subresource.name)).await,
             (true, "get") => read::get(core, call),
-            (true, "update") => update::update(core, call).await,
-            (true, "patch") => patch::patch(core, call).await,
+            (true, "update") => Box::pin(update::update(core, call)).await,
+            (true, "patch") => Box::pin(patch::patch(core, call)).await,
             _ => Err(refusal::method_not_allowed()),
         };
     }
@@ -119,12 +120,12 @@ pub(crate) async fn serve(core: &Shared, call: &mut Call, _info: &RequestInfo) -
         "get" => read::get(core, call),
         "list" => read::list(core, call),
         "watch" => watch::watch(core, call),
-        "create" if &*call.resource.plural == "bindings" => subresources::bind_by_name(core, call).await,
-        "create" => create::create(core, call).await,
-        "update" => update::update(core, call).await,
-        "patch" => patch::patch(core, call).await,
-        "delete" => delete::delete(core, call).await,
-        "deletecollection" => delete::delete_collection(core, call).await,
+        "create" if &*call.resource.plural == "bindings" => Box::pin(subresources::bind_by_name(core, call)).await,
+        "create" => Box::pin(create::create(core, call)).await,
+        "update" => Box::pin(update::update(core, call)).await,
+        "patch" => Box::pin(patch::patch(core, call)).await,
+        "delete" => Box::pin(delete::delete(core, call)).await,
+        "deletecollection" => Box::pin(delete::delete_collection(core, call)).await,
         _ => Err(refusal::method_not_allowed()),
     }
 }

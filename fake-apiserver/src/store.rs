@@ -16,6 +16,7 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use apimachinery::value::Value;
+use foldhash::fast::RandomState;
 use tokio::sync::watch;
 
 use expiry::Expiry;
@@ -50,7 +51,7 @@ pub(crate) struct Store {
 
 struct Inner {
     revision: u64,
-    tables: HashMap<Arc<str>, Table>,
+    tables: HashMap<Arc<str>, Table, RandomState>,
 }
 
 struct Table {
@@ -93,13 +94,19 @@ fn expires(table: &str) -> bool {
 
 /// The key of an object in its table: `namespace/name`, or the name alone for cluster-scoped objects.
 pub(crate) fn key(namespace: &str, name: &str) -> String {
-    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
+    let mut key = String::with_capacity(namespace.len() + 1 + name.len());
+    if !namespace.is_empty() {
+        key.push_str(namespace);
+        key.push('/');
+    }
+    key.push_str(name);
+    key
 }
 
 impl Store {
     /// An empty store at revision 1 that remembers `history` events per table.
     pub(crate) fn new(history: usize) -> Store {
-        Store { inner: RwLock::new(Inner { revision: 1, tables: HashMap::new() }), history }
+        Store { inner: RwLock::new(Inner { revision: 1, tables: HashMap::default() }), history }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {

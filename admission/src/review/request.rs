@@ -53,6 +53,17 @@ pub enum Payload<'a> {
     Text(&'a [u8]),
 }
 
+impl Payload<'_> {
+    /// About how many bytes it takes.
+    fn expected(self) -> usize {
+        match self {
+            Self::Value(_) => 2048,
+            Self::Raw(raw) => raw.get().len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
 impl<'a> From<&'a Value> for Payload<'a> {
     fn from(value: &'a Value) -> Self {
         Self::Value(value)
@@ -116,7 +127,8 @@ impl Request<'_> {
     /// # Errors
     /// None in practice: JSON values and strings always encode.
     pub fn encode(&self, version: Version) -> Result<Vec<u8>, serde_json::Error> {
-        let mut out = Vec::with_capacity(4096);
+        let payloads = [self.object, self.old_object, self.options].into_iter().flatten();
+        let mut out = Vec::with_capacity(2048 + payloads.map(Payload::expected).sum::<usize>());
         out.extend_from_slice(b"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"");
         out.extend_from_slice(version.api_version().as_bytes());
         out.extend_from_slice(b"\",\"request\":{\"uid\":");

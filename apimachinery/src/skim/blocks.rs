@@ -11,6 +11,7 @@ const BLOCK: usize = 64;
 pub(super) const PART: usize = 16;
 
 /// Where the first quote or backslash stands, [`PART`] if there is none.
+#[inline]
 pub(super) fn first_special(part: &[u8; PART]) -> usize {
     let part = u8x16::new(*part);
     let found = part.simd_eq(u8x16::splat(b'"')) | part.simd_eq(u8x16::splat(b'\\'));

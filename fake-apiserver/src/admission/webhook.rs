@@ -50,13 +50,18 @@ pub(crate) fn should_call(
         // A Namespace that is written is judged by its own labels.
         let own = attributes.object.as_ref().filter(|_| attributes.resource.resource == "namespaces");
         let stored = if own.is_none() { cluster.get("", "namespaces", "", namespace) } else { None };
-        let labels = labels(own.or(stored.as_deref()));
-        return Ok(Match::No(format!("namespaceSelector does not match namespace {namespace} with {labels}")));
+        let mut why = String::with_capacity(256);
+        for part in ["namespaceSelector does not match namespace ", namespace, " with "] {
+            why.push_str(part);
+        }
+        push_labels(&mut why, own.or(stored.as_deref()));
+        return Ok(Match::No(why));
     }
     let object = object_matches(&hook.object_selector, attributes);
     if let Ok(false) = object {
-        let labels = labels(attributes.object.as_ref().or(attributes.old_object.as_deref()));
-        return Ok(Match::No(format!("objectSelector does not match an object with {labels}")));
+        let mut why = "objectSelector does not match an object with ".to_owned();
+        push_labels(&mut why, attributes.object.as_ref().or(attributes.old_object.as_deref()));
+        return Ok(Match::No(why));
     }
     let Some(invocation) = invocation(&hook.rules, hook.equivalent, attributes, cluster) else {
         let resource = &attributes.resource;
@@ -99,14 +104,19 @@ pub(crate) fn should_call(
 /// Labels that are told at most.
 const LABELS: usize = 8;
 
-/// An object's labels for the trace.
-fn labels(object: Option<&Value>) -> String {
+/// Appends an object's labels, for the trace. Most webhooks of most requests are passed over, so it is not formatted.
+fn push_labels(text: &mut String, object: Option<&Value>) {
     let all = object.and_then(|object| object["metadata"]["labels"].as_object());
-    let Some(all) = all.filter(|all| !all.is_empty()) else { return "no labels".to_owned() };
-    let shown = all.iter().take(LABELS).map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-    let shown: Vec<_> = shown.collect();
-    let more = if all.len() > LABELS { ", …" } else { "" };
-    format!("labels {}{more}", shown.join(","))
+    let Some(all) = all.filter(|all| !all.is_empty()) else { return text.push_str("no labels") };
+    for (index, (key, value)) in all.iter().take(LABELS).enumerate() {
+        text.push_str(if index == 0 { "labels " } else { "," });
+        text.push_str(key);
+        text.push('=');
+        text.push_str(value.as_str().unwrap_or_default());
+    }
+    if all.len() > LABELS {
+        text.push_str(", …");
+    }
 }
 
 /// Counts a call.

@@ -28,6 +28,13 @@ pub(super) struct Audited {
     core: Shared,
     /// The answer's `Audit-Id`.
     pub(super) id: String,
+    /// None where nothing is audited.
+    asked: Option<Asked>,
+    record: OnceLock<Option<Arc<Record>>>,
+}
+
+/// What a record says of a request.
+struct Asked {
     uri: String,
     path: String,
     source_ips: Vec<String>,
@@ -35,7 +42,6 @@ pub(super) struct Audited {
     received: String,
     begun: Instant,
     attempted: &'static str,
-    record: OnceLock<Option<Arc<Record>>>,
 }
 
 impl Audited {
@@ -43,32 +49,31 @@ impl Audited {
         let header = |name: &str| text(&parts.headers, name);
         let own = header("audit-id");
         let fits = !own.is_empty() && own.len() <= LONGEST_ID;
-        let uri = parts.uri.path_and_query().map_or("", |uri| uri.as_str());
-        Audited {
-            core: core.clone(),
-            id: if fits { own.to_owned() } else { core.random.uid() },
-            uri: uri.to_owned(),
+        let asked = core.audit.is_on().then(|| Asked {
+            uri: parts.uri.path_and_query().map_or("", |uri| uri.as_str()).to_owned(),
             path: path.to_owned(),
             source_ips: source_ips(peer, &parts.headers),
             user_agent: header(USER_AGENT.as_str()).to_owned(),
             received: core.clock.now().rfc3339_micro(),
             begun: Instant::now(),
             attempted: if header("authorization").is_empty() { "" } else { "bearer" },
-            record: OnceLock::new(),
-        }
+        });
+        let id = if fits { own.to_owned() } else { core.random.uid() };
+        Audited { core: core.clone(), id, asked, record: OnceLock::new() }
     }
 
     fn start(&self, info: &RequestInfo, user: &UserInfo) -> Option<&Arc<Record>> {
         let begin = || {
+            let asked = self.asked.as_ref()?;
             let request = Request {
                 id: self.id.clone(),
-                uri: self.uri.clone(),
+                uri: asked.uri.clone(),
                 info,
-                path: &self.path,
+                path: &asked.path,
                 user,
-                source_ips: self.source_ips.clone(),
-                user_agent: self.user_agent.clone(),
-                received: self.received.clone(),
+                source_ips: asked.source_ips.clone(),
+                user_agent: asked.user_agent.clone(),
+                received: asked.received.clone(),
             };
             self.core.audit.begin(&self.core.metrics, request)
         };
@@ -82,8 +87,8 @@ impl Audited {
 
     /// Nobody could say who asks.
     pub(super) fn unauthenticated(&self, info: &RequestInfo) {
-        if let Some(record) = self.start(info, &UserInfo::default()) {
-            record.unauthenticated(self.attempted);
+        if let (Some(record), Some(asked)) = (self.start(info, &UserInfo::default()), &self.asked) {
+            record.unauthenticated(asked.attempted);
         }
     }
 
@@ -106,7 +111,7 @@ impl Audited {
 
     /// The answer is there: its event is written, or when its last byte is on its way if it is a stream (a watch, a log, a connection).
     pub(super) async fn end(self, info: &RequestInfo, response: Response<Body>) -> Response<Body> {
-        let Some(record) = self.record() else { return response };
+        let (Some(record), Some(asked)) = (self.record(), &self.asked) else { return response };
         let code = response.status().as_u16();
         let now = || self.core.clock.now().rfc3339_micro();
         let write = |stage, time: &str| self.core.audit.write(&self.core.metrics, &record, stage, time);
@@ -122,7 +127,7 @@ impl Audited {
         if record.is_answered() {
             write("ResponseStarted", &now());
         } else {
-            record.took(self.begun.elapsed());
+            record.took(asked.begun.elapsed());
             record.response(code, object(&parts.headers, &bytes, record.wants_response() || code >= 400));
             write("ResponseComplete", &now());
         }

@@ -1,8 +1,10 @@
 //! One metric family and its text: counters, gauges and histograms with labels.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
 
 /// Series of one family at most. Labels are partly what clients write into URLs; past this, new series are not counted.
 const MAX_SERIES: usize = 10_000;
@@ -27,7 +29,7 @@ pub(super) struct Family {
     kind: Kind,
     /// Names of labels in the order of the alphabet, as Prometheus prints them.
     labels: &'static [&'static str],
-    series: Mutex<BTreeMap<String, Series>>,
+    series: Mutex<HashMap<String, Series, RandomState>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +97,9 @@ impl Family {
             Kind::Histogram(_) => "histogram",
         };
         let _ = writeln!(out, "# HELP {0} {1}\n# TYPE {0} {kind}", self.name, self.help);
-        for (key, series) in all.iter() {
+        let mut all: Vec<_> = all.iter().collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        for (key, series) in all {
             let pairs = self.pairs(key);
             let Kind::Histogram(bounds) = self.kind else {
                 line(out, self.name, "", &pairs, None, series.value);

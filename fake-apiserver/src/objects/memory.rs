@@ -18,6 +18,10 @@ pub(crate) struct Memory {
     pub(crate) new: Memo<New, Value>,
     /// What became of specs when they were prepared for the store.
     pub(crate) specs: Settled,
+    /// The quality of service of pods with these specs.
+    pub(crate) qos: Memo<Same, &'static str>,
+    /// Labels and annotations of pods that are as they should be.
+    pub(crate) sound: Memo<[Same; 2], ()>,
     /// What was found wrong or odd in pods, apart from their metadata.
     pub(crate) judged: Memo<Part, Arc<Judged>>,
 }
@@ -58,7 +62,7 @@ pub(crate) struct New {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Part {
     pub(crate) spec: Same,
-    pub(crate) annotations: Value,
+    pub(crate) annotations: Same,
     /// Empty if nothing in the spec is named after the pod.
     pub(crate) name: String,
 }

@@ -1,7 +1,7 @@
 //! What becomes of a pod before it is validated and stored: fields behind gates that are off are dropped, label keys of
 //! affinities become expressions.
 
-use apimachinery::value::{Value, json};
+use apimachinery::value::{Map, Value, json};
 
 use super::get::{self, list, list_mut, set, sub, text};
 
@@ -11,12 +11,9 @@ pub(super) fn drop_disabled(spec: &mut Value, old: Option<&Value>) {
     if !used("schedulingGroup") {
         get::remove(spec, "schedulingGroup");
     }
+    // What is written to no longer shares its memory with what others hold: it is looked at before.
     for field in ["clusterTrustBundle", "podCertificate"] {
-        let projects = |old: &Value| {
-            let sources = list(old, "volumes").iter().flat_map(|volume| list(sub(volume, "projected"), "sources"));
-            sources.into_iter().any(|source| source.get(field).is_some())
-        };
-        if old.is_some_and(projects) {
+        if !projects(spec, field) || old.is_some_and(|old| projects(old, field)) {
             continue;
         }
         for volume in list_mut(spec, "volumes") {
@@ -27,16 +24,30 @@ pub(super) fn drop_disabled(spec: &mut Value, old: Option<&Value>) {
         }
     }
     for field in ["initContainers", "containers", "ephemeralContainers"] {
-        for container in list_mut(spec, field) {
-            if let Some(lifecycle) = container.get_mut("lifecycle") {
-                get::remove(lifecycle, "stopSignal");
-                // Nothing but the signal was in it.
-                if lifecycle.as_object().is_some_and(apimachinery::value::Map::is_empty) {
-                    get::remove(container, "lifecycle");
-                }
+        if !list(spec, field).iter().any(has_signal) {
+            continue;
+        }
+        for container in list_mut(spec, field).filter(|container| has_signal(container)) {
+            let Some(lifecycle) = container.get_mut("lifecycle") else { continue };
+            get::remove(lifecycle, "stopSignal");
+            // Nothing but the signal was in it.
+            if lifecycle.as_object().is_some_and(Map::is_empty) {
+                get::remove(container, "lifecycle");
             }
         }
     }
+}
+
+/// Whether any projected volume has a source with this field.
+fn projects(spec: &Value, field: &str) -> bool {
+    let mut sources = list(spec, "volumes").iter().flat_map(|volume| list(sub(volume, "projected"), "sources"));
+    sources.any(|source| source.get(field).is_some())
+}
+
+/// Whether a container's lifecycle has a stop signal, or nothing.
+fn has_signal(container: &Value) -> bool {
+    let lifecycle = sub(container, "lifecycle").as_object();
+    lifecycle.is_some_and(|lifecycle| lifecycle.is_empty() || lifecycle.contains_key("stopSignal"))
 }
 
 /// A new pod, whose status is that of a new pod by now; `now` gives the time.
@@ -56,28 +67,54 @@ pub(super) fn prepare_create(pod: &mut Value, now: &dyn Fn() -> String) {
     let labels = sub(sub(pod, "metadata"), "labels").clone();
     let Some(spec) = pod.get_mut("spec") else { return };
     drop_disabled(spec, None);
-    if let Some(affinity) = spec.get_mut("affinity") {
-        for kind in ["podAffinity", "podAntiAffinity"] {
-            let Some(affinity) = affinity.get_mut(kind) else { continue };
-            for term in list_mut(affinity, "preferredDuringSchedulingIgnoredDuringExecution") {
-                if let Some(term) = term.get_mut("podAffinityTerm") {
-                    merge_label_keys(term, &labels);
+    if names_keys(spec) {
+        merge_all_label_keys(spec, &labels);
+    }
+}
+
+/// The lists of an affinity's terms: preferred ones hold the term in a field.
+const TERMS: [(&str, &str); 2] = [
+    ("preferredDuringSchedulingIgnoredDuringExecution", "podAffinityTerm"),
+    ("requiredDuringSchedulingIgnoredDuringExecution", ""),
+];
+/// Affinities whose terms select pods.
+const AFFINITIES: [&str; 2] = ["podAffinity", "podAntiAffinity"];
+/// What names label keys, and the operator that comes of it.
+const KEYS: [(&str, &str); 2] = [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")];
+
+/// Whether anything in a spec names label keys, so that there is something to write.
+fn names_keys(spec: &Value) -> bool {
+    let named = |term: &Value| KEYS.iter().any(|(field, _)| !list(term, field).is_empty());
+    let terms = AFFINITIES.iter().flat_map(|kind| {
+        let affinity = sub(sub(spec, "affinity"), kind);
+        TERMS.iter().flat_map(move |(terms, within)| {
+            list(affinity, terms).iter().map(|term| if within.is_empty() { term } else { sub(term, within) })
+        })
+    });
+    terms.chain(list(spec, "topologySpreadConstraints")).any(named)
+}
+
+fn merge_all_label_keys(spec: &mut Value, labels: &Value) {
+    for kind in AFFINITIES {
+        let Some(affinity) = spec.get_mut("affinity").and_then(|affinity| affinity.get_mut(kind)) else { continue };
+        for (terms, within) in TERMS {
+            for term in list_mut(affinity, terms) {
+                let term = if within.is_empty() { Some(term) } else { term.get_mut(within) };
+                if let Some(term) = term {
+                    merge_label_keys(term, labels);
                 }
-            }
-            for term in list_mut(affinity, "requiredDuringSchedulingIgnoredDuringExecution") {
-                merge_label_keys(term, &labels);
             }
         }
     }
     for constraint in list_mut(spec, "topologySpreadConstraints") {
-        merge_label_keys(constraint, &labels);
+        merge_label_keys(constraint, labels);
     }
 }
 
 /// The pod's own values of the labels that are named go into the selector.
 fn merge_label_keys(term: &mut Value, labels: &Value) {
     let mut merged = Vec::new();
-    for (field, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
+    for (field, operator) in KEYS {
         for key in list(term, field).iter().filter_map(Value::as_str) {
             if labels.get(key).is_some() {
                 merged.push(json!({"key": key, "operator": operator, "values": [text(labels, key)]}));

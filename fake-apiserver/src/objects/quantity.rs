@@ -72,6 +72,11 @@ impl Quantity {
         Some(Quantity { nano: if negative { -nano } else { nano }, format })
     }
 
+    /// Zero, whatever it is written as.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.nano == 0
+    }
+
     /// Below zero.
     pub(crate) fn is_negative(&self) -> bool {
         self.nano < 0

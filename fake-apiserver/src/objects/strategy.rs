@@ -3,7 +3,7 @@
 use apimachinery::value::{List, Value, json};
 
 use super::get::{self, list, set, sub, sub_mut, text};
-use super::{Target, decode, defaults, pods};
+use super::{Target, decode, pods};
 
 /// Kinds whose `metadata.generation` counts the changes of their spec.
 const GENERATIONS: [(&str, &[&str]); 9] = [
@@ -71,8 +71,15 @@ pub(crate) fn forget_empty_lists(target: Target<'_>, object: &mut Value) {
 
 /// Before an object is created (after mutating admission): what the client wrote into the status is gone, the generation is 1.
 ///
-/// `uid` is the object's new uid; Jobs select their pods by it. `now` gives the date of a condition of a new object.
-pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str, now: &dyn Fn() -> String) {
+/// `uid` is the object's new uid; Jobs select their pods by it. `now` gives the date of a condition of a new object, and
+/// `qos_class` the class of a pod's spec (see [`super::defaults::qos_class`]).
+pub(crate) fn prepare_create(
+    target: Target<'_>,
+    object: &mut Value,
+    uid: &str,
+    now: &dyn Fn() -> String,
+    qos_class: &dyn Fn(&Value) -> &'static str,
+) {
     if let Some(spec) = template_spec(target, object) {
         pods::drop_disabled(spec, None);
     }
@@ -85,7 +92,7 @@ pub(crate) fn prepare_create(target: Target<'_>, object: &mut Value, uid: &str, 
     }
     match (target.group, target.kind) {
         ("", "Pod") => {
-            let class = defaults::qos_class(sub(object, "spec"));
+            let class = qos_class(sub(object, "spec"));
             set(object, "status", json!({"phase": "Pending", "qosClass": class}));
             pods::prepare_create(object, now);
         }

@@ -110,7 +110,7 @@ fn create(target: Target<'_>, create: &Create) -> Result<(Value, Vec<String>), V
     let writer = Writer { manager: "refclient", subresource: "", time: "2026-01-01T00:00:00Z" };
     managed_fields::update(target, None, &mut object, &writer);
     let uid = get::text(&create.answer["metadata"], "uid").to_owned();
-    strategy::prepare_create(target, &mut object, &uid, &|| "2026-01-01T00:00:00Z".to_owned());
+    strategy::prepare_create(target, &mut object, &uid, &|| "2026-01-01T00:00:00Z".to_owned(), &defaults::qos_class);
     // By then an object has its uid, which this comparison leaves out.
     let mut whole = object.clone();
     if let Some(metadata) = get::sub_mut(&mut whole, "metadata") {

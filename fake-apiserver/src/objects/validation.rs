@@ -39,7 +39,7 @@ pub(crate) fn create(target: Target<'_>, object: &Value, namespaced: bool) -> Ve
     let mut errors = Vec::new();
     match (target.group, target.kind) {
         ("", "Pod") => {
-            errors.extend(pod::metadata(object));
+            errors.extend(pod::metadata(object, false));
             errors.extend(PodPart::of(object).validate());
         }
         _ => check(target, object, namespaced, &mut errors),

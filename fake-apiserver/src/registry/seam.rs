@@ -240,7 +240,15 @@ pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Valu
 pub(crate) fn prepare_for_create(core: &Core, resource: &Resource, object: &mut Value) {
     let uid = super::meta::text(&object["metadata"], "uid").to_owned();
     let spec = object["spec"].clone();
-    strategy::prepare_create(target(&resource.gvk), object, &uid, &|| core.clock.now().rfc3339());
+    let class = |spec: &Value| {
+        let question = Same(spec.clone());
+        core.memory.qos.get(&question).unwrap_or_else(|| {
+            let class = defaults::qos_class(spec);
+            core.memory.qos.put(question, class, SPEC);
+            class
+        })
+    };
+    strategy::prepare_create(target(&resource.gvk), object, &uid, &|| core.clock.now().rfc3339(), &class);
     if resource.is_custom()
         && resource.subresource("status").is_some()
         && let Some(fields) = object.as_object_mut()
@@ -308,7 +316,7 @@ fn validate_new_pod(
     let part = validation::PodPart::of(object);
     let question = memory::Part {
         spec: Same(part.spec.clone()),
-        annotations: part.annotations.clone(),
+        annotations: Same(part.annotations.clone()),
         name: part.name.to_owned(),
     };
     let judged = core.memory.judged.get(&question).unwrap_or_else(|| {
@@ -318,7 +326,13 @@ fn validate_new_pod(
         core.memory.judged.put(question, Arc::clone(&judged), SPEC);
         judged
     });
-    let mut errors = validation::pod_metadata(object);
+    let texts_of = |field: &str| Same(object["metadata"][field].clone());
+    let labels = [texts_of("labels"), texts_of("annotations")];
+    let sound = core.memory.sound.get(&labels).is_some();
+    let mut errors = validation::pod_metadata(object, sound);
+    if errors.is_empty() && !sound {
+        core.memory.sound.put(labels, (), SPEC);
+    }
     errors.extend_from_slice(&judged.errors);
     refuse(resource, object, &errors)?;
     super::admit::merge(texts, warnings::of_name(object));

@@ -29,7 +29,7 @@ pub(super) struct Cut<'a> {
 
 /// Cuts `body`, or says that this body cannot be cut. `token_volume`: the name of the token volume is cut as well.
 pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<Cut<'a>> {
-    if body.contains(&MARK) || path.as_bytes().contains(&MARK) {
+    if memchr::memchr(MARK, body).is_some() || path.as_bytes().contains(&MARK) {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;

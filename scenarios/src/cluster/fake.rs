@@ -119,20 +119,24 @@ fn impersonate(user: &UserInfo, headers: &mut HeaderMap) {
         add("impersonate-group", group);
     }
     for (key, values) in &user.extra {
-        let key: String = key.bytes().map(escaped).collect();
+        let name = extra_header(key);
         for value in values {
-            add(&format!("impersonate-extra-{key}"), value);
+            add(&name, value);
         }
     }
 }
 
-/// A byte of an extra key in a header's name.
-fn escaped(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-._~!#$&'*+^`|".contains(&byte) {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02x}")
+/// The name of the header for an extra key, whose bytes are escaped where a name cannot hold them.
+fn extra_header(key: &str) -> String {
+    let mut name = "impersonate-extra-".to_owned();
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!#$&'*+^`|".contains(&byte) {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
     }
+    name
 }
 
 /// Webhooks in this process by the address under which the cluster knows them; everything else is dialled over TCP.

@@ -58,7 +58,8 @@ impl Pool {
                 return Ok(line);
             }
         }
-        connect(to, connector).await
+        // Large, and seldom needed.
+        Box::pin(connect(to, connector)).await
     }
 
     fn take(&self, key: &str) -> Option<Line> {

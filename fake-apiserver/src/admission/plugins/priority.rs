@@ -44,8 +44,13 @@ pub(crate) fn mutate(cluster: &dyn Cluster, attributes: &mut Attributes) -> Resu
     if named.is_empty() && !class_name.is_empty() {
         spec.insert("priorityClassName".to_owned(), class_name.into());
     }
-    spec.insert("priority".to_owned(), value.into());
-    spec.insert("preemptionPolicy".to_owned(), policy.into());
+    // What is there is right: it was looked at above.
+    if spec.get("priority").is_none_or(Value::is_null) {
+        spec.insert("priority".to_owned(), value.into());
+    }
+    if spec.get("preemptionPolicy").is_none_or(Value::is_null) {
+        spec.insert("preemptionPolicy".to_owned(), policy.into());
+    }
     Ok(())
 }
 

@@ -54,8 +54,22 @@ fn automount(spec: &Map, account: &Value) -> bool {
     own.or_else(|| account["automountServiceAccountToken"].as_bool()).unwrap_or(true)
 }
 
+/// Whether every container has something there already, as in a pod that has been admitted before. What is not written to
+/// goes on sharing its memory.
+fn is_mounted(spec: &Map) -> bool {
+    let lists = ["containers", "initContainers"].iter().filter_map(|list| spec.get(list));
+    let mut containers = lists.filter_map(Value::as_array).flatten().filter(|container| container.is_object());
+    containers.all(|container| {
+        let mounts = container["volumeMounts"].as_array();
+        mounts.is_some_and(|mounts| mounts.iter().any(|mount| mount["mountPath"] == MOUNT_PATH))
+    })
+}
+
 /// Adds the projected volume and mounts it wherever nothing is mounted at its path.
 fn mount_token(spec: &mut Map, suffix: &str) {
+    if is_mounted(spec) {
+        return;
+    }
     let there = spec
         .get("volumes")
         .and_then(Value::as_array)

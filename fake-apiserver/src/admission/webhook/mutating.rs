@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use apimachinery::json_patch::Patch;
 use apimachinery::value::Value;
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::super::attributes::{Attributes, GroupVersionKind};
@@ -192,7 +191,7 @@ impl Round<'_> {
         if verdict.patch.is_empty() {
             return Ok(None);
         }
-        let body = Bytes::from(verdict.patch);
+        let body = verdict.patch;
         let before = self.attributes.object.as_ref().filter(|_| verdict.patch_type == JSON_PATCH);
         let question = before.map(|object| Change::new(object, &invocation.kind, body.clone()));
         if let (Some(before), Some(question)) = (before, &question)

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use apimachinery::value::{Map, Value};
+use apimachinery::value::{Map, Text, Value};
+use bytes::Bytes;
 
 use super::super::golang;
+use super::super::memory::Memory;
 
 const SCHEME: &str = "k8s.io/apiserver/pkg/util/webhook/client.go:71";
 const KIND_STRUCT: &str =
@@ -24,7 +26,7 @@ struct Response {
     uid: String,
     allowed: bool,
     status: Option<Map>,
-    patch: Vec<u8>,
+    patch: Bytes,
     patch_type: Option<String>,
     annotations: BTreeMap<String, String>,
     warnings: Vec<String>,
@@ -36,7 +38,7 @@ pub(crate) struct Verdict {
     pub(crate) allowed: bool,
     /// metav1.Status fields, known ones only.
     pub(crate) status: Option<Map>,
-    pub(crate) patch: Vec<u8>,
+    pub(crate) patch: Bytes,
     pub(crate) patch_type: String,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) warnings: Vec<String>,
@@ -62,7 +64,7 @@ fn value_of(body: &[u8]) -> Result<Value, String> {
 ///
 /// # Errors
 /// The text after `failed to call webhook: ` (vectors `failure/*`).
-pub(crate) fn decode(body: &[u8], v1beta1: bool) -> Result<Review, String> {
+pub(crate) fn decode(body: &[u8], v1beta1: bool, memory: Option<&Memory>) -> Result<Review, String> {
     let value = value_of(body)?;
     let asked = if v1beta1 { "v1beta1" } else { "v1" };
     let fields = match value {
@@ -102,7 +104,7 @@ pub(crate) fn decode(body: &[u8], v1beta1: bool) -> Result<Review, String> {
             ));
         }
     }
-    let mut typed = Typed::default();
+    let mut typed = Typed { memory, error: None };
     let response = match fields.get("response") {
         None | Some(Value::Null) => None,
         Some(Value::Object(response)) => Some(typed.response(response, asked)),
@@ -203,7 +205,7 @@ pub(crate) fn verify(review: Review, uid: &str, mutating: bool, v1beta1: bool) -
     Ok(Verdict {
         allowed: response.allowed,
         status: response.status,
-        patch: if mutating { response.patch } else { Vec::new() },
+        patch: if mutating { response.patch } else { Bytes::new() },
         patch_type,
         annotations: response.annotations,
         warnings: response.warnings,
@@ -211,12 +213,13 @@ pub(crate) fn verify(review: Review, uid: &str, mutating: bool, v1beta1: bool) -
 }
 
 /// A typed decode as Go does it: it goes on after a mismatch and reports the first one.
-#[derive(Default)]
-struct Typed {
+struct Typed<'a> {
+    /// Where patches may be found.
+    memory: Option<&'a Memory>,
     error: Option<String>,
 }
 
-impl Typed {
+impl Typed<'_> {
     fn mismatch(&mut self, value: &Value, path: &str, wanted: &str) {
         let mut kind = golang::kind_of(value).to_owned();
         if let (Value::Number(number), true) = (value, wanted.starts_with("int") || wanted.starts_with("uint")) {
@@ -227,6 +230,17 @@ impl Typed {
 
     fn fail(&mut self, error: String) {
         self.error.get_or_insert(error);
+    }
+
+    fn decode_base64(&self, text: &Text) -> Result<Bytes, String> {
+        if let Some(known) = self.memory.and_then(|memory| memory.decoded.get(text)) {
+            return Ok(known);
+        }
+        let decoded = Bytes::from(golang::decode_base64(text)?);
+        if let Some(memory) = self.memory {
+            memory.decoded.put(text.clone(), decoded.clone(), text.len());
+        }
+        Ok(decoded)
     }
 
     fn text(&mut self, fields: &Map, key: &str, path: &str, wanted: &str) -> Option<String> {
@@ -254,17 +268,19 @@ impl Typed {
         }
         match fields.get("patch") {
             None | Some(Value::Null) => {}
-            Some(Value::String(text)) => match golang::decode_base64(text) {
+            Some(Value::String(text)) => match self.decode_base64(text) {
                 Ok(patch) => response.patch = patch,
                 Err(error) => self.fail(error),
             },
             Some(Value::Array(bytes)) => {
+                let mut patch = Vec::with_capacity(bytes.len());
                 for byte in bytes {
                     match byte.as_u64().and_then(|byte| u8::try_from(byte).ok()) {
-                        Some(byte) => response.patch.push(byte),
+                        Some(byte) => patch.push(byte),
                         None => self.mismatch(byte, "AdmissionResponse.response.patch", "uint8"),
                     }
                 }
+                response.patch = patch.into();
             }
             Some(other) => self.mismatch(other, "AdmissionResponse.response.patch", "[]uint8"),
         }

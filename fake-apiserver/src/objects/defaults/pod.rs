@@ -216,7 +216,7 @@ pub(crate) fn qos_class(spec: &Value) -> &'static str {
             let resources = get::sub(container, "resources");
             let amount = |kind: &str, name: &str| {
                 let text = get::sub(resources, kind).get(name).and_then(Value::as_str)?;
-                Quantity::parse(text).filter(|quantity| quantity.to_string() != "0" && !quantity.is_negative())
+                Quantity::parse(text).filter(|quantity| !quantity.is_zero() && !quantity.is_negative())
             };
             for name in ["cpu", "memory"] {
                 let (request, limit) = (amount("requests", name), amount("limits", name));

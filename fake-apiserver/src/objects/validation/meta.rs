@@ -19,6 +19,17 @@ pub(crate) fn invalid_each(errors: &mut Vec<FieldError>, path: &Path<'_>, value:
 
 /// `metadata` of an object about to be created.
 pub(crate) fn create(object: &Value, namespaced: bool, format: NameFormat, errors: &mut Vec<FieldError>) {
+    create_with(object, namespaced, format, false, errors);
+}
+
+/// The same; labels and annotations that are known to be `sound` are not looked at again.
+pub(crate) fn create_with(
+    object: &Value,
+    namespaced: bool,
+    format: NameFormat,
+    sound: bool,
+    errors: &mut Vec<FieldError>,
+) {
     let root = Path::root("metadata");
     let metadata = sub(object, "metadata");
     let generate_name = text(metadata, "generateName");
@@ -47,7 +58,11 @@ pub(crate) fn create(object: &Value, namespaced: bool, format: NameFormat, error
         let path = root.child("generation");
         errors.push(FieldError::invalid(&path, &Value::from(generation), "must be greater than or equal to 0"));
     }
-    common(metadata, &root, errors);
+    if !sound {
+        labels(metadata, "labels", &root, errors);
+        annotations(metadata, &root.child("annotations"), errors);
+    }
+    owners_and_finalizers(metadata, &root, errors);
     for (index, finalizer) in list(metadata, "finalizers").iter().enumerate() {
         let name = finalizer.as_str().unwrap_or_default();
         if !name.contains('/') && !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
@@ -58,10 +73,8 @@ pub(crate) fn create(object: &Value, namespaced: bool, format: NameFormat, error
     }
 }
 
-/// What is checked alike on creation and on update, in the apiserver's order.
-fn common(metadata: &Value, root: &Path<'_>, errors: &mut Vec<FieldError>) {
-    labels(metadata, "labels", root, errors);
-    annotations(metadata, &root.child("annotations"), errors);
+/// What is checked alike on creation and on update, behind labels and annotations.
+fn owners_and_finalizers(metadata: &Value, root: &Path<'_>, errors: &mut Vec<FieldError>) {
     owner_references(metadata, &root.child("ownerReferences"), errors);
     let path = root.child("finalizers");
     let mut orphan = false;
@@ -172,7 +185,9 @@ pub(crate) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         immutable(new, old, field, &root, errors);
     }
-    common(new, &root, errors);
+    labels(new, "labels", &root, errors);
+    annotations(new, &root.child("annotations"), errors);
+    owners_and_finalizers(new, &root, errors);
 }
 
 /// An error if a field is not what it was.

@@ -72,10 +72,10 @@ impl PodPart {
     }
 }
 
-/// The metadata of a pod.
-pub(crate) fn metadata(object: &Value) -> Vec<FieldError> {
+/// The metadata of a pod; labels and annotations that are known to be `sound` are not looked at again.
+pub(crate) fn metadata(object: &Value, sound: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    meta::create(object, true, names::dns1123_subdomain, &mut errors);
+    meta::create_with(object, true, names::dns1123_subdomain, sound, &mut errors);
     errors
 }
 
@@ -95,7 +95,7 @@ fn only_new(object: &Value, errors: &mut Vec<FieldError>) {
 
 /// What a pod has to keep whether it is new or changed.
 pub(crate) fn metadata_and_spec(object: &Value, errors: &mut Vec<FieldError>) {
-    errors.extend(metadata(object));
+    errors.extend(metadata(object, false));
     annotations_and_spec(object, errors);
 }
 

@@ -152,13 +152,13 @@ pub(super) fn path(request: &Received<'_>) -> String {
     let options: Value = request.options.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     if let Some(manager) = options["fieldManager"].as_str().filter(|manager| !manager.is_empty()) {
         path.push_str("&fieldManager=");
-        path.extend(manager.bytes().map(|byte| {
+        for byte in manager.bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                char::from(byte).to_string()
+                path.push(char::from(byte));
             } else {
-                format!("%{byte:02X}")
+                path.push_str(&format!("%{byte:02X}"));
             }
-        }));
+        }
     }
     path
 }
