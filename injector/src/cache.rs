@@ -71,9 +71,10 @@ impl Cache {
     /// The answer to `body`: a kept one with this body's uid, or what `compute` says.
     pub(crate) fn answer(&self, path: &str, body: &[u8], compute: impl FnOnce() -> Reviewed) -> Reviewed {
         let cut = (body.len() <= LARGEST_BODY).then(|| cut::cut(path, body, self.token_volume)).flatten();
-        let Some(Cut { key, uid, drawn }) = cut else { return compute() };
-        let hash = self.state.hash_one(&key);
-        if let Some(entry) = self.find(hash, &key) {
+        let Some(cut) = cut else { return compute() };
+        let Cut { uid, drawn, .. } = cut;
+        let hash = self.state.hash_one(&cut);
+        if let Some(entry) = self.find(hash, &cut) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             let body = [&entry.before_uid, uid.as_bytes(), &entry.after_uid].concat();
             return Reviewed { body, outcome: entry.outcome.clone().with_uid(uid) };
@@ -83,7 +84,7 @@ impl Cache {
             return reviewed;
         }
         if let Some((before_uid, after_uid)) = split_at_uid(&reviewed, uid) {
-            self.keep(hash, Entry { key, before_uid, after_uid, outcome: reviewed.outcome.clone() });
+            self.keep(hash, Entry { key: cut.key(), before_uid, after_uid, outcome: reviewed.outcome.clone() });
         }
         reviewed
     }
@@ -93,9 +94,9 @@ impl Cache {
         self.hits.load(Ordering::Relaxed)
     }
 
-    fn find(&self, hash: u64, key: &[u8]) -> Option<Arc<Entry>> {
+    fn find(&self, hash: u64, cut: &Cut<'_>) -> Option<Arc<Entry>> {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |entry: &&Arc<Entry>| entry.key == key;
+        let same = |entry: &&Arc<Entry>| cut.is(&entry.key);
         if let Some(entry) = generations.young.get(&hash).filter(same) {
             return Some(Arc::clone(entry));
         }

@@ -43,14 +43,24 @@ impl fmt::Display for Operation {
 }
 
 /// An object on its way into a review.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Payload<'a> {
     /// To be encoded now.
     Value(&'a Value),
     /// Encoded before (with [`gojson::to_vec`], say), when one object goes to several webhooks.
     Raw(&'a RawValue),
-    /// The same as bytes: what [`gojson::append_value`] wrote.
-    Text(&'a [u8]),
+    /// Written where it belongs by whoever has some of it at hand: just what [`gojson::append_value`] would append.
+    Parts(&'a dyn Fn(&mut Vec<u8>)),
+}
+
+impl fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "{value}"),
+            Self::Raw(raw) => f.write_str(raw.get()),
+            Self::Parts(_) => f.write_str("parts"),
+        }
+    }
 }
 
 impl Payload<'_> {
@@ -59,7 +69,7 @@ impl Payload<'_> {
         match self {
             Self::Value(_) => 2048,
             Self::Raw(raw) => raw.get().len(),
-            Self::Text(text) => text.len(),
+            Self::Parts(_) => 8192,
         }
     }
 }
@@ -185,7 +195,7 @@ impl Fields<'_> {
         match value {
             None => self.out.extend_from_slice(b"null"),
             Some(Payload::Raw(raw)) => self.out.extend_from_slice(raw.get().as_bytes()),
-            Some(Payload::Text(text)) => self.out.extend_from_slice(text),
+            Some(Payload::Parts(write)) => write(self.out),
             Some(Payload::Value(value)) => gojson::append_value(self.out, value),
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! gives up (no cache for this body) on whatever could make it read a body otherwise than the decoder does: a name
 //! with an escape on the levels it walks, one of those members twice, a cut string with anything but plain ASCII in it.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use apimachinery::skim::Skim;
@@ -19,8 +20,8 @@ const DRAWN: usize = 5;
 /// A body without what may differ.
 #[derive(Debug, PartialEq)]
 pub(super) struct Cut<'a> {
-    /// Path and body, with a mark for each cut.
-    pub(super) key: Vec<u8>,
+    /// Path and body: the parts between the cuts.
+    parts: Vec<&'a [u8]>,
     /// `request.uid`.
     pub(super) uid: &'a str,
     /// What was drawn for the name of the token volume, when it was cut.
@@ -28,7 +29,7 @@ pub(super) struct Cut<'a> {
 }
 
 /// Cuts `body`, or says that this body cannot be cut. `token_volume`: the name of the token volume is cut as well.
-pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<Cut<'a>> {
+pub(super) fn cut<'a>(path: &'a str, body: &'a [u8], token_volume: bool) -> Option<Cut<'a>> {
     if memchr::memchr(MARK, body).is_some() || path.as_bytes().contains(&MARK) {
         return None;
     }
@@ -50,21 +51,43 @@ pub(super) fn cut<'a>(path: &str, body: &'a [u8], token_volume: bool) -> Option<
     })?;
     let drawn = if token_volume { cut_token_volume(body, &mut places) } else { None };
     places.sort_unstable_by_key(|place| place.start);
-    let mut key = Vec::with_capacity(path.len() + body.len() + 1);
-    key.extend_from_slice(path.as_bytes());
-    key.push(MARK);
+    let mut parts = Vec::with_capacity(places.len() + 2);
+    parts.push(path.as_bytes());
     let mut from = 0;
     // What would be cut twice is cut once.
     for place in places {
         if place.start < from {
             continue;
         }
-        key.extend_from_slice(body.get(from..place.start)?);
-        key.push(MARK);
+        parts.push(body.get(from..place.start)?);
         from = place.end;
     }
-    key.extend_from_slice(body.get(from..)?);
-    Some(Cut { key, uid: uid?, drawn })
+    parts.push(body.get(from..)?);
+    Some(Cut { parts, uid: uid?, drawn })
+}
+
+impl Cut<'_> {
+    /// The parts in one piece, with a mark for each cut.
+    pub(super) fn key(&self) -> Vec<u8> {
+        self.parts.join(&MARK)
+    }
+
+    /// Whether this is the key; without putting it together.
+    pub(super) fn is(&self, key: &[u8]) -> bool {
+        let mut rest = Some(key);
+        for (index, part) in self.parts.iter().enumerate() {
+            let from = if index == 0 { rest } else { rest.and_then(|rest| rest.strip_prefix(&[MARK])) };
+            rest = from.and_then(|rest| rest.strip_prefix(*part));
+        }
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+}
+
+impl Hash for Cut<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // With their lengths: where the cuts are is a part of the key.
+        self.parts.hash(state);
+    }
 }
 
 /// Cuts the content of the string that stands here.

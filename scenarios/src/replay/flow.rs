@@ -22,7 +22,7 @@ use crate::cluster::Pending;
 /// Lines that have been read and wait for a worker.
 const QUEUE: usize = 128;
 /// Lines in a batch, unless each begins at its own time.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 /// Lines that may be finished before one that began earlier.
 const WINDOW: usize = 16 * 1024;
 
@@ -149,7 +149,9 @@ async fn dispatch<W: Work>(
         tokio::spawn(async move {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut busy = kept.unwrap_or_else(|| worker());
-            let mut items = Vec::new();
+            // First all are read, then all are sent: the code of either is much, and stays at hand that way.
+            let records: Vec<_> = records.collect();
+            let mut items = Vec::with_capacity(records.len());
             for (line, record) in records {
                 items.push(match record {
                     Ok(record) => Ok(busy.work(Job { record: &record, log: &log, line, due }).await),

@@ -127,7 +127,12 @@ impl Call<'_> {
             self.old_object.and_then(|old| version.in_review(old)),
         );
         let object = old_form.as_ref().or(self.object);
-        let shown = object.and_then(|object| Some(show(self.memory?, object)));
+        let remembered = self.memory.zip(object);
+        let show = |out: &mut Vec<u8>| {
+            if let Some((memory, object)) = remembered {
+                show(memory, object, out);
+            }
+        };
         let request = Request {
             uid,
             kind: &kind(&invocation.kind),
@@ -145,7 +150,7 @@ impl Call<'_> {
                 attributes::Operation::Connect => Operation::Connect,
             },
             user_info: &attributes.user,
-            object: shown.as_deref().map(Payload::Text).or(object.map(Into::into)),
+            object: remembered.map(|_| Payload::Parts(&show)).or(object.map(Into::into)),
             old_object: old_form_of_old.as_ref().or(self.old_object).map(Into::into),
             dry_run: attributes.dry_run,
             options: attributes.options.as_ref().map(Into::into),
@@ -156,10 +161,9 @@ impl Call<'_> {
     }
 }
 
-/// An object as reviews show it. Its spec and who owns which of its fields are most of the text, and the same for many.
-fn show(memory: &Memory, object: &Value) -> Vec<u8> {
-    let mut out = Vec::with_capacity(8192);
-    gojson::append_parts(&mut out, object, &mut |out, name, part| {
+/// Writes an object as reviews show it. Its spec and who owns which of its fields are most of the text, and the same for many.
+fn show(memory: &Memory, object: &Value, out: &mut Vec<u8>) {
+    gojson::append_parts(out, object, &mut |out, name, part| {
         if !matches!(name, "spec" | "fieldsV1") {
             return false;
         }
@@ -174,7 +178,6 @@ fn show(memory: &Memory, object: &Value) -> Vec<u8> {
         out.extend_from_slice(&text);
         true
     });
-    out
 }
 
 fn kind(kind: &GroupVersionKind) -> Kind<'_> {
