@@ -133,6 +133,7 @@ pub async fn compare(
     let bytes = Arc::new(AtomicU64::new(0));
     let plan = Plan {
         concurrency: options.concurrency,
+        abreast: 1,
         repeat: 1,
         pace: Pace::Fast,
         shard: options.shard,

@@ -25,6 +25,9 @@ type Serving = ::injector::serve::Handle;
 /// Where the injector in this process is said to listen when it is reached without a connection.
 const HANDED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
+/// Requests under way at once, or for each processor.
+const ABREAST: usize = 8;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Capture logs, or directories of them: JSON lines, plain, .gz or .zst; `-` is standard input. Default: the log in the box.
@@ -51,8 +54,8 @@ pub(super) struct Args {
     /// objects and webhook configurations. It stands in place of the meta file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["direct", "meta"])]
     cluster: Option<PathBuf>,
-    /// Requests under way at once. Default: 8; with --rate or --pace 1024, which are then begun whether or not earlier ones
-    /// have been answered.
+    /// Requests under way at once. Default: 8, with the injector in this process 8 for each processor; with --rate or --pace
+    /// 1024, which are then begun whether or not earlier ones have been answered.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
     concurrency: Option<u16>,
     /// Replay each log so many times.
@@ -243,7 +246,14 @@ impl Args {
             (None, Some(pace)) => pace.clone(),
             (None, None) => Pace::Fast,
         };
-        let concurrency = self.concurrency.unwrap_or(if pace == Pace::Fast { 8 } else { 1024 }).into();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let alone = self.webhook.is_none() && !self.over_tls && pace == Pace::Fast;
+        let concurrency = match (self.concurrency, &pace) {
+            (Some(concurrency), _) => concurrency.into(),
+            (None, Pace::Fast) => ABREAST * if alone { cores } else { 1 },
+            (None, _) => 1024,
+        };
+        let abreast = if alone { (concurrency / cores).clamp(1, ABREAST) } else { 1 };
         let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });
         let state = match &self.resume {
             Some(_) if logs.iter().any(|log| matches!(log, Log::Stdin)) => {
@@ -264,7 +274,7 @@ impl Args {
             true => None,
             false => Some(Arc::new(Hide::new().map_err(anyhow::Error::msg)?)),
         };
-        Ok(Options { concurrency, repeat: self.repeat, pace, shard, state, hide, ..Options::default() })
+        Ok(Options { concurrency, abreast, repeat: self.repeat, pace, shard, state, hide, ..Options::default() })
     }
 }
 

@@ -16,6 +16,7 @@ use injector::Injector;
 
 use super::{Answer, Api, Ask, Pending};
 use crate::hook::Hook;
+use crate::replay::stage;
 
 /// When scenarios take place, in microseconds since 1970: 2026-01-01T00:00:00Z, so that runs can be compared.
 const EPOCH: i64 = 1_767_225_600_000_000;
@@ -201,7 +202,11 @@ struct Handed(Arc<Injector>);
 
 impl InProcess for Handed {
     fn answer(&self, request: Request<Bytes>) -> Pending<'_, Response<Bytes>> {
-        let reply = self.0.review(request.body(), request.uri().path()).body;
-        Box::pin(std::future::ready(Response::new(reply.into())))
+        Box::pin(async move {
+            stage().await;
+            let reply = self.0.review(request.body(), request.uri().path()).body;
+            stage().await;
+            Response::new(reply.into())
+        })
     }
 }

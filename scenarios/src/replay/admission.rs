@@ -27,6 +27,7 @@ pub use meta::{Meta, MetaError, Place};
 
 use sent::{Needs, Parted, Sent, path, refused};
 
+use super::abreast::stage;
 use super::target::{Subject, Target, Verdict, Worker};
 use super::traced::Traced;
 use super::wire::why;
@@ -173,6 +174,7 @@ impl Shared {
         let mut ask = Ask::new(Method::POST, path(request)).only_refusals();
         ask.body = sent.body;
         ask.user = (!user.username.is_empty()).then_some(user);
+        stage().await;
         Ok(self.api.ask(ask).await)
     }
 

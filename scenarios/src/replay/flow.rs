@@ -1,8 +1,8 @@
 //! The stream: batches of lines to workers on all cores, and what came of them back in the log's order.
 //!
 //! ```text
-//! source (a thread: decompress, find lines) ──► pacer ──► workers: parse, work ──► in order ──► collect
-//!                                  bounded                at most `concurrency`     bounded
+//! source (a thread: decompress, find lines) ──► pacer ──► tasks: parse, work ──► in order ──► collect
+//!                                  bounded                `concurrency` at most    bounded
 //! ```
 //! Because results arrive in order, "all up to this line" is enough to go on after a kill.
 
@@ -14,6 +14,7 @@ use admission::capture::Record;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::abreast::abreast;
 use super::pace::{Pace, Pacer};
 use super::source::{self, Batch, Log, OpenError, Part, Position, Problem, Shard};
 use super::stop::Stop;
@@ -22,7 +23,7 @@ use crate::cluster::Pending;
 /// Lines that have been read and wait for a worker.
 const QUEUE: usize = 128;
 /// Lines in a batch, unless each begins at its own time.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 /// Lines that may be finished before one that began earlier.
 const WINDOW: usize = 16 * 1024;
 
@@ -30,6 +31,8 @@ const WINDOW: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) concurrency: usize,
+    /// How many of these one task has under way, see [`abreast`].
+    pub(crate) abreast: usize,
     pub(crate) repeat: u64,
     pub(crate) pace: Pace,
     pub(crate) shard: Shard,
@@ -83,11 +86,13 @@ pub(crate) async fn flow<W: Work>(
     let reading = source::spawn(logs.to_vec(), part, Arc::clone(&plan.bytes), send);
     let window = Arc::new(Semaphore::new(WINDOW / lines));
     let (done, mut finished) = mpsc::channel(QUEUE / lines);
+    let width = plan.abreast.clamp(1, plan.concurrency.max(1));
     let dispatching = tokio::spawn(dispatch(
         batches,
+        width,
         Pacer::new(plan.pace.clone()),
         Arc::clone(&window),
-        Arc::new(Semaphore::new(plan.concurrency.max(1))),
+        Arc::new(Semaphore::new(plan.concurrency.max(1).div_ceil(width))),
         Arc::new(worker),
         done,
         plan.stop.clone(),
@@ -110,8 +115,10 @@ pub(crate) async fn flow<W: Work>(
     Ok(whole)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one plan, taken apart at once by the only caller")]
 async fn dispatch<W: Work>(
     mut batches: mpsc::Receiver<Batch>,
+    width: usize,
     mut pacer: Pacer,
     window: Arc<Semaphore>,
     places: Arc<Semaphore>,
@@ -147,18 +154,27 @@ async fn dispatch<W: Work>(
         let Some(Ok(place)) = stop.or(Arc::clone(&places).acquire_owned()).await else { return false };
         let (idle, worker, done) = (Arc::clone(&idle), Arc::clone(&worker), done.clone());
         tokio::spawn(async move {
-            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut busy = kept.unwrap_or_else(|| worker());
+            let mut busy = Vec::new();
             // First all are read, then all are sent: the code of either is much, and stays at hand that way.
             let records: Vec<_> = records.collect();
             let mut items = Vec::with_capacity(records.len());
-            for (line, record) in records {
-                items.push(match record {
-                    Ok(record) => Ok(busy.work(Job { record: &record, log: &log, line, due }).await),
-                    Err(problem) => Err(problem),
+            let mut records = records.into_iter().peekable();
+            while records.peek().is_some() {
+                let group: Vec<_> = records.by_ref().take(width).collect();
+                while busy.len() < group.len() {
+                    let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    busy.push(kept.unwrap_or_else(|| worker()));
+                }
+                let log = &log;
+                let runs = group.into_iter().zip(&mut busy).map(|((line, record), busy)| async move {
+                    match record {
+                        Ok(record) => Ok(busy.work(Job { record: &record, log, line, due }).await),
+                        Err(problem) => Err(problem),
+                    }
                 });
+                items.extend(abreast(runs).await);
             }
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(busy);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).append(&mut busy);
             drop(place);
             let _ = done.send((index, Step { items, end })).await;
         });
