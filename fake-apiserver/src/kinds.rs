@@ -8,8 +8,11 @@ mod resource;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use foldhash::fast::RandomState;
 
 pub(crate) use resource::{Gvk, PrinterColumn, Resource, Subresource, Verb, api_version, qualified};
 
@@ -19,7 +22,9 @@ const KINDS: &str = include_str!("kinds/kinds.txt");
 
 /// The table of kinds.
 pub(crate) struct Registry {
-    inner: RwLock<Arc<Kinds>>,
+    /// Looked at many times in every request, and never waited for.
+    inner: ArcSwap<Kinds>,
+    changing: Mutex<()>,
 }
 
 /// One state of the table; it is replaced as a whole when a custom resource definition comes or goes.
@@ -28,6 +33,8 @@ pub(crate) struct Kinds {
     /// Group versions in the order of discovery, each with its resources in the order of discovery.
     pub(crate) group_versions: Vec<GroupVersion>,
     index: BTreeMap<String, Arc<Resource>>,
+    /// By plural name: the groups that have such a resource, and the table in which its objects are, whatever the version.
+    tables: HashMap<Arc<str>, Vec<(Arc<str>, Arc<str>)>, RandomState>,
 }
 
 /// The resources of one group version.
@@ -43,18 +50,20 @@ impl Registry {
     pub(crate) fn new(version: KubernetesVersion) -> Registry {
         let mut kinds = Kinds::parse(KINDS);
         kinds.go_back(version);
-        Registry { inner: RwLock::new(Arc::new(kinds)) }
+        Registry { inner: ArcSwap::from_pointee(kinds), changing: Mutex::default() }
     }
 
     /// The table as it is now.
-    pub(crate) fn kinds(&self) -> Arc<Kinds> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn kinds(&self) -> Guard<Arc<Kinds>> {
+        self.inner.load()
     }
 
     /// Changes the table; readers keep the state that they hold.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Kinds)) {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut inner));
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = Kinds::clone(&self.inner.load());
+        change(&mut kinds);
+        self.inner.store(Arc::new(kinds));
     }
 
     /// The resource at `/apis/{group}/{version}/…/{resource}`.
@@ -104,7 +113,17 @@ impl Kinds {
             Some(other) => *other = resource.clone(),
             None => served.push(resource.clone()),
         }
+        let tables = self.tables.entry(resource.plural.clone()).or_default();
+        match tables.iter_mut().find(|(group, _)| *group == gvr.group) {
+            Some((_, table)) => *table = resource.table.clone(),
+            None => tables.push((gvr.group.clone(), resource.table.clone())),
+        }
         self.index.insert(gvr.to_string(), resource);
+    }
+
+    /// The table that holds the objects of a resource.
+    pub(crate) fn table(&self, group: &str, plural: &str) -> Option<&Arc<str>> {
+        self.tables.get(plural)?.iter().find(|(of, _)| **of == *group).map(|(_, table)| table)
     }
 
     /// Removes a resource in all versions.
@@ -114,6 +133,9 @@ impl Kinds {
         }
         self.group_versions.retain(|served| !served.resources.is_empty());
         self.index.retain(|_, resource| &*resource.gvk.group != group || &*resource.plural != plural);
+        if let Some(tables) = self.tables.get_mut(plural) {
+            tables.retain(|(of, _)| **of != *group);
+        }
     }
 
     /// The resource of that group, version and plural name.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use serde::Deserialize;
 
 use super::decode::null_as_default;
@@ -81,5 +80,8 @@ fn base64_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Opti
     if text.contains('\n') || text.contains('\r') {
         text.retain(|c| c != '\n' && c != '\r');
     }
-    STANDARD.decode(text).map(Some).map_err(|error| serde::de::Error::custom(format!("patch is not base64: {error}")))
+    STANDARD
+        .decode_to_vec(&text)
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("patch is not base64: {error}")))
 }

@@ -6,7 +6,7 @@
 //! compares the two. One difference is on purpose: a flow collection may end at its parent's indentation, as libyaml
 //! has it.
 
-use crate::value::{Map, Value};
+use crate::value::{Unordered, Value};
 
 use super::MAX_DEPTH;
 use super::scalar::{self, Scalar};
@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     fn mapping(&mut self, indent: usize) -> Option<Value> {
-        let mut fields = Map::new();
+        let mut fields = Unordered::default();
         loop {
             let key = self.key()?;
             let value = match self.value(indent)? {
@@ -154,7 +154,7 @@ impl Reader<'_> {
                     _ => Value::Null,
                 },
             };
-            fields.insert(key, value);
+            fields.push(key, value);
             match self.next_indent() {
                 Some(next) if next == indent => {
                     self.at += next;
@@ -163,7 +163,7 @@ impl Reader<'_> {
                     }
                 }
                 Some(next) if next > indent => return None,
-                _ => return Some(Value::Object(fields)),
+                _ => return Some(Value::Object(fields.into_map())),
             }
         }
     }
@@ -462,11 +462,11 @@ impl Reader<'_> {
 
     fn flow_map(&mut self) -> Option<Value> {
         self.at += 1;
-        let mut fields = Map::new();
+        let mut fields = Unordered::default();
         loop {
             if self.flow_blanks()? == b'}' {
                 self.at += 1;
-                return Some(Value::Object(fields));
+                return Some(Value::Object(fields.into_map()));
             }
             let word = self.flow_word()?;
             // A key and its colon stand on one line; after a plain key a blank must follow.
@@ -482,7 +482,7 @@ impl Reader<'_> {
             };
             self.flow_blanks()?;
             let value = self.flow_value()?;
-            fields.insert(key, value);
+            fields.push(key, value);
             match self.flow_blanks()? {
                 b',' => self.at += 1,
                 b'}' => {}

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::value::{Map, Value};
+use crate::value::{Map, Unordered, Value};
 use base64::Engine;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
@@ -106,7 +106,7 @@ struct Frame {
 
 enum Container {
     List(Vec<Value>),
-    Map { fields: Map, key: Option<Key> },
+    Map { fields: Unordered, key: Option<Key> },
 }
 
 enum Key {
@@ -134,12 +134,14 @@ impl Loader {
                 self.add(value, anchor, at)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, Container::List(Vec::new()), at),
-            Event::MappingStart(anchor, _) => self.open(anchor, Container::Map { fields: Map::new(), key: None }, at),
+            Event::MappingStart(anchor, _) => {
+                self.open(anchor, Container::Map { fields: Unordered::default(), key: None }, at)
+            }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Frame { anchor, kind }) = self.stack.pop() else { return Ok(()) };
                 let value = match kind {
                     Container::List(items) => Value::from(items),
-                    Container::Map { fields, .. } => Value::Object(fields),
+                    Container::Map { fields, .. } => Value::Object(fields.into_map()),
                 };
                 self.add(value, anchor, at)
             }
@@ -185,9 +187,7 @@ impl Loader {
             Some(Container::List(items)) => items.push(value),
             Some(Container::Map { fields, key }) => match key.take() {
                 None => *key = Some(Key::Name(key_text(&value, at)?)),
-                Some(Key::Name(name)) => {
-                    fields.insert(name, value);
-                }
+                Some(Key::Name(name)) => fields.push(name, value),
                 Some(Key::Merge) => merge(fields, value, at)?,
             },
         }
@@ -216,14 +216,15 @@ fn size(value: &Value) -> usize {
 }
 
 /// `<<`: the fields of a mapping, or of several, the first of which wins.
-fn merge(fields: &mut Map, value: Value, at: Marker) -> Result<(), Error> {
+fn merge(fields: &mut Unordered, value: Value, at: Marker) -> Result<(), Error> {
     let wrong = || error(at, "map merge requires map or sequence of maps as the value");
+    let mut take = |more: Map| more.into_iter().for_each(|(name, value)| fields.push(name, value));
     match value {
-        Value::Object(more) => fields.extend(more),
+        Value::Object(more) => take(more),
         Value::Array(maps) => {
             for map in maps.into_iter().rev() {
                 let Value::Object(more) = map else { return Err(wrong()) };
-                fields.extend(more);
+                take(more);
             }
         }
         _ => return Err(wrong()),

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use apimachinery::value::{Text, Value};
+use apimachinery::value::Value;
 use bytes::Bytes;
 
 use super::attributes::GroupVersionKind;
@@ -15,8 +15,6 @@ pub(crate) struct Memory {
     pub(crate) shown: Memo<Same, Bytes>,
     /// What plugins made of specs.
     pub(crate) specs: Settled,
-    /// What patches are written as in answers, and what that stands for.
-    pub(crate) decoded: Memo<Text, Bytes>,
     /// What patches made of objects.
     pub(crate) changed: Memo<Change, Changed>,
 }

@@ -212,7 +212,7 @@ pub(super) fn discovery(core: &Shared) -> Discovery {
             return list.clone();
         }
         let list = Arc::new(list(&kinds));
-        *known = Some((kinds, list.clone()));
+        *known = Some((Arc::clone(&kinds), list.clone()));
         list
     })
 }

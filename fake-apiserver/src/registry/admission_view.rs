@@ -19,10 +19,7 @@ use crate::version::KubernetesVersion;
 
 impl Core {
     fn table(&self, group: &str, resource: &str) -> Arc<str> {
-        let kinds = self.registry.kinds();
-        let versions = kinds.group_versions.iter().filter(|served| *served.group == *group);
-        let row = versions.flat_map(|served| &served.resources).find(|row| *row.plural == *resource);
-        row.map_or_else(|| qualified(group, resource).into(), |row| row.table.clone())
+        self.registry.kinds().table(group, resource).map_or_else(|| qualified(group, resource).into(), Arc::clone)
     }
 }
 

@@ -1,7 +1,6 @@
 //! encoding/base64's StdEncoding, with its error offsets.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD;
 
 /// Decodes; line breaks are skipped, padding is required, trailing bits are ignored.
 ///
@@ -9,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 /// `illegal base64 data at input byte N`.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     // What is written without line breaks, as nearly everything is, is decoded in one go.
-    if let Ok(decoded) = BASE64_STANDARD.decode(text) {
+    if let Ok(decoded) = STANDARD.decode_to_vec(text) {
         return Ok(decoded);
     }
     let input = text.as_bytes();

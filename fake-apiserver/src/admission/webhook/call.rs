@@ -90,7 +90,7 @@ impl Call<'_> {
             CallError::Call(error) => failed(error, UNAVAILABLE),
             CallError::Status(code, error) => failed(error, code),
         })?;
-        let review = reply::decode(&reply, v1beta1, self.memory).map_err(|error| failed(error, UNAVAILABLE))?;
+        let review = reply::decode(&reply, v1beta1).map_err(|error| failed(error, UNAVAILABLE))?;
         reply::verify(review, uid, self.mutating, v1beta1)
             .map_err(|error| Failure::calling(format!("received invalid webhook response: {error}")))
     }

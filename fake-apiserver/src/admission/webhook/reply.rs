@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use apimachinery::value::{Map, Text, Value};
+use apimachinery::value::{Map, Value};
 use bytes::Bytes;
 
 use super::super::golang;
-use super::super::memory::Memory;
 
 const SCHEME: &str = "k8s.io/apiserver/pkg/util/webhook/client.go:71";
 const KIND_STRUCT: &str =
@@ -64,7 +63,7 @@ fn value_of(body: &[u8]) -> Result<Value, String> {
 ///
 /// # Errors
 /// The text after `failed to call webhook: ` (vectors `failure/*`).
-pub(crate) fn decode(body: &[u8], v1beta1: bool, memory: Option<&Memory>) -> Result<Review, String> {
+pub(crate) fn decode(body: &[u8], v1beta1: bool) -> Result<Review, String> {
     let value = value_of(body)?;
     let asked = if v1beta1 { "v1beta1" } else { "v1" };
     let fields = match value {
@@ -104,7 +103,7 @@ pub(crate) fn decode(body: &[u8], v1beta1: bool, memory: Option<&Memory>) -> Res
             ));
         }
     }
-    let mut typed = Typed { memory, error: None };
+    let mut typed = Typed::default();
     let response = match fields.get("response") {
         None | Some(Value::Null) => None,
         Some(Value::Object(response)) => Some(typed.response(response, asked)),
@@ -213,13 +212,12 @@ pub(crate) fn verify(review: Review, uid: &str, mutating: bool, v1beta1: bool) -
 }
 
 /// A typed decode as Go does it: it goes on after a mismatch and reports the first one.
-struct Typed<'a> {
-    /// Where patches may be found.
-    memory: Option<&'a Memory>,
+#[derive(Default)]
+struct Typed {
     error: Option<String>,
 }
 
-impl Typed<'_> {
+impl Typed {
     fn mismatch(&mut self, value: &Value, path: &str, wanted: &str) {
         let mut kind = golang::kind_of(value).to_owned();
         if let (Value::Number(number), true) = (value, wanted.starts_with("int") || wanted.starts_with("uint")) {
@@ -230,17 +228,6 @@ impl Typed<'_> {
 
     fn fail(&mut self, error: String) {
         self.error.get_or_insert(error);
-    }
-
-    fn decode_base64(&self, text: &Text) -> Result<Bytes, String> {
-        if let Some(known) = self.memory.and_then(|memory| memory.decoded.get(text)) {
-            return Ok(known);
-        }
-        let decoded = Bytes::from(golang::decode_base64(text)?);
-        if let Some(memory) = self.memory {
-            memory.decoded.put(text.clone(), decoded.clone(), text.len());
-        }
-        Ok(decoded)
     }
 
     fn text(&mut self, fields: &Map, key: &str, path: &str, wanted: &str) -> Option<String> {
@@ -268,8 +255,8 @@ impl Typed<'_> {
         }
         match fields.get("patch") {
             None | Some(Value::Null) => {}
-            Some(Value::String(text)) => match self.decode_base64(text) {
-                Ok(patch) => response.patch = patch,
+            Some(Value::String(text)) => match golang::decode_base64(text) {
+                Ok(patch) => response.patch = patch.into(),
                 Err(error) => self.fail(error),
             },
             Some(Value::Array(bytes)) => {
