@@ -44,6 +44,8 @@ struct Shared {
     traces: bool,
     /// Paths of what has been created.
     there: Mutex<HashSet<String>>,
+    /// Held while something is created: a namespace is there before its service account is.
+    creating: tokio::sync::Mutex<()>,
 }
 
 /// The apiserver refused what a replay needs.
@@ -80,7 +82,14 @@ impl Admission {
             create(&*api, &path, configuration).await?;
         }
         let there = meta.namespaces.iter().map(|(name, _)| format!("/api/v1/namespaces/{name}")).collect();
-        Ok(Self { shared: Arc::new(Shared { api, traces: false, there: Mutex::new(there) }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                api,
+                traces: false,
+                there: Mutex::new(there),
+                creating: tokio::sync::Mutex::default(),
+            }),
+        })
     }
 
     /// Workers keep what admission did with their last request.
@@ -211,7 +220,11 @@ impl Shared {
     async fn need(&self, path: &str, version: &str, kind: &str, name: &str, fields: &Value) -> Result<(), SetupError> {
         let key = format!("{path}/{name}");
         let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not kept while it is created: what two create at once, one of them finds there.
+        // Nearly always it is there, and nobody waits.
+        if there().contains(&key) {
+            return Ok(());
+        }
+        let _one = self.creating.lock().await;
         if there().contains(&key) {
             return Ok(());
         }
