@@ -34,8 +34,11 @@ pub(crate) struct Kinds {
     pub(crate) group_versions: Vec<GroupVersion>,
     index: BTreeMap<String, Arc<Resource>>,
     /// By plural name: the groups that have such a resource, and the table in which its objects are, whatever the version.
-    tables: HashMap<Arc<str>, Vec<(Arc<str>, Arc<str>)>, RandomState>,
+    tables: HashMap<Arc<str>, Vec<InGroup>, RandomState>,
 }
+
+/// A group and the table of its resource.
+type InGroup = (Arc<str>, Arc<str>);
 
 /// The resources of one group version.
 #[derive(Clone)]

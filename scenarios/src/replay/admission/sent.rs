@@ -1,5 +1,7 @@
 //! What of a captured review is sent to the apiserver again.
 
+use std::ops::Range;
+
 use admission::review::Received;
 use apimachinery::skim::Skim;
 use apimachinery::value::Value;
@@ -44,9 +46,9 @@ impl Parted {
                 if body.as_bytes().get(start) != Some(&b'{') {
                     return None;
                 }
-                let (cut, needs, owner) = look(skim)?;
+                let Seen { cut, needs, owner } = look(skim)?;
                 let (object, end) = (body.get(start..skim.at())?, skim.at());
-                let cut = cut.map(|(from, to)| (from - start, to - start));
+                let cut = cut.map(|cut| cut.start - start..cut.end - start);
                 let sent = Sent { body: without(object.as_bytes(), cut), needs, owner };
                 found = Some(Self { rest: [body.get(..start)?, "null", body.get(end..)?].concat(), sent });
                 Some(())
@@ -80,14 +82,23 @@ impl Sent {
     /// The object without its managedFields, which the apiserver writes itself; all else byte for byte. A text that cannot be
     /// looked through goes as it is: the apiserver will say what is wrong with it.
     fn of(object: &str) -> Self {
-        let (cut, needs, owner) = look(&mut Skim::new(object)).unwrap_or_default();
+        let Seen { cut, needs, owner } = look(&mut Skim::new(object)).unwrap_or_default();
         Self { body: without(object.as_bytes(), cut), needs, owner }
     }
 }
 
-/// Looks through the object that stands here: where its managedFields are, what it needs, and the kind of its owner.
-#[expect(clippy::type_complexity, reason = "taken apart at once by both callers")]
-fn look(skim: &mut Skim<'_>) -> Option<(Option<(usize, usize)>, Needs, String)> {
+/// What is seen in an object.
+#[derive(Default)]
+struct Seen {
+    /// Where its managedFields are.
+    cut: Option<Range<usize>>,
+    needs: Needs,
+    /// The kind of its owner.
+    owner: String,
+}
+
+/// Looks through the object that stands here.
+fn look(skim: &mut Skim<'_>) -> Option<Seen> {
     let (mut cut, mut needs, mut owner) = (None, Needs::default(), "");
     skim.members(&["metadata", "spec"], |skim, member| match member {
         0 => {
@@ -98,7 +109,7 @@ fn look(skim: &mut Skim<'_>) -> Option<(Option<(usize, usize)>, Needs, String)> 
                     _ => skim.skip()?,
                 }
                 if name == "managedFields" {
-                    cut = Some((before, skim.at()));
+                    cut = Some(before..skim.at());
                 }
                 before = skim.at();
                 Some(())
@@ -106,13 +117,13 @@ fn look(skim: &mut Skim<'_>) -> Option<(Option<(usize, usize)>, Needs, String)> 
         }
         _ => needs.read(skim),
     })?;
-    Some((cut, needs, owner.to_owned()))
+    Some(Seen { cut, needs, owner: owner.to_owned() })
 }
 
 /// The text of an object without a member.
-fn without(object: &[u8], cut: Option<(usize, usize)>) -> Vec<u8> {
-    let Some((from, to)) = cut else { return object.to_vec() };
-    let (head, tail) = (object.get(..from).unwrap_or_default(), object.get(to..).unwrap_or_default());
+fn without(object: &[u8], cut: Option<Range<usize>>) -> Vec<u8> {
+    let Some(cut) = cut else { return object.to_vec() };
+    let (head, tail) = (object.get(..cut.start).unwrap_or_default(), object.get(cut.end..).unwrap_or_default());
     // The first member leaves the comma behind it.
     let comma = head.trim_ascii_end().ends_with(b"{");
     [head, tail.trim_ascii_start().strip_prefix(b",").filter(|_| comma).unwrap_or(tail)].concat()
