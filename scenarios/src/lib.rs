@@ -20,6 +20,7 @@
 //! - [`hook`]: a webhook in this process, with faults;
 //! - [`https`]: the client that speaks to webhooks.
 
+mod abreast;
 pub mod boxed;
 pub mod capture;
 pub mod check;

@@ -7,7 +7,6 @@
 //! ```
 //! Records are held only while they are under way, so memory does not grow with the log.
 
-mod abreast;
 mod admission;
 mod direct;
 mod flow;
@@ -43,7 +42,6 @@ pub use target::{Subject, Target, Verdict, Worker};
 pub use traced::{Traced, Tracer, Which};
 pub use wire::{Webhook, injector_path};
 
-pub(crate) use abreast::stage;
 pub(crate) use flow::{Job, Plan, Step, Work, flow};
 pub(crate) use wire::{Asked, Heard, Wire, judge};
 

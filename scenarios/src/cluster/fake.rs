@@ -15,8 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use injector::Injector;
 
 use super::{Answer, Api, Ask, Pending};
+use crate::abreast::stage;
 use crate::hook::Hook;
-use crate::replay::stage;
 
 /// When scenarios take place, in microseconds since 1970: 2026-01-01T00:00:00Z, so that runs can be compared.
 const EPOCH: i64 = 1_767_225_600_000_000;

@@ -27,10 +27,10 @@ pub use meta::{Meta, MetaError, Place};
 
 use sent::{Needs, Parted, Sent, path, refused};
 
-use super::abreast::stage;
 use super::target::{Subject, Target, Verdict, Worker};
 use super::traced::Traced;
 use super::wire::why;
+use crate::abreast::stage;
 use crate::cluster::{Answer, Api, Ask, Kinds};
 
 /// Replays through an apiserver.

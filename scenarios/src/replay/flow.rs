@@ -14,10 +14,10 @@ use admission::capture::Record;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::abreast::abreast;
 use super::pace::{Pace, Pacer};
 use super::source::{self, Batch, Log, OpenError, Part, Position, Problem, Shard};
 use super::stop::Stop;
+use crate::abreast::abreast;
 use crate::cluster::Pending;
 
 /// Lines that have been read and wait for a worker.
