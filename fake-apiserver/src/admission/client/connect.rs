@@ -34,7 +34,8 @@ pub trait InProcess: Send + Sync {
 /// Dials webhooks: TCP, or a connection in memory that speaks the same TLS and HTTP. Or knows those in this process.
 pub trait Connector: Send + Sync {
     /// The webhook in this process that stands for a host and port; by default there is none. Redirects, Retry-After,
-    /// timeouts and statuses count as over a connection, and `caBundle` has to hold certificates, though nobody shows one.
+    /// timeouts and statuses count as over a connection; a `caBundle`, if there is one, has to hold certificates, though nobody
+    /// shows one.
     fn in_process(&self, host: &str, port: u16) -> Option<Arc<dyn InProcess>> {
         let _ = (host, port);
         None

@@ -128,6 +128,7 @@ fn without(object: &[u8], cut: Option<Range<usize>>) -> Vec<u8> {
     let comma = head.trim_ascii_end().ends_with(b"{");
     [head, tail.trim_ascii_start().strip_prefix(b",").filter(|_| comma).unwrap_or(tail)].concat()
 }
+
 impl Needs {
     /// Reads a spec; what is of another shape is another kind's.
     fn read(&mut self, spec: &mut Skim<'_>) -> Option<()> {
