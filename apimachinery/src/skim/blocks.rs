@@ -6,17 +6,10 @@
 
 use wide::u8x16;
 
-const BLOCK: usize = 64;
+/// Bytes of a block.
+pub(super) const BLOCK: usize = 64;
 /// Bytes that are compared at once.
-pub(super) const PART: usize = 16;
-
-/// Where the first quote or backslash stands, [`PART`] if there is none.
-#[inline]
-pub(super) fn first_special(part: &[u8; PART]) -> usize {
-    let part = u8x16::new(*part);
-    let found = part.simd_eq(u8x16::splat(b'"')) | part.simd_eq(u8x16::splat(b'\\'));
-    (found.to_bitmask().trailing_zeros() as usize).min(PART)
-}
+const PART: usize = 16;
 
 /// Where the object or array ends whose first byte stands before `at`; `None` if the text ends before.
 pub(super) fn end(text: &[u8], mut at: usize) -> Option<usize> {
@@ -79,9 +72,45 @@ impl Block {
     }
 }
 
+/// Where something stands in a block of a string: the lowest bit is the first byte.
+pub(super) struct Marks {
+    pub(super) quotes: u64,
+    pub(super) backslashes: u64,
+    /// Bytes that may stand in no string.
+    pub(super) controls: u64,
+}
+
+impl Marks {
+    #[inline]
+    pub(super) fn of(block: &[u8; BLOCK]) -> Marks {
+        let mut marks = Marks { quotes: 0, backslashes: 0, controls: 0 };
+        let (parts, _) = block.as_chunks::<PART>();
+        for (index, part) in parts.iter().enumerate() {
+            let part = u8x16::new(*part);
+            let place = |found: u8x16| u64::from(found.to_bitmask()) << (PART * index);
+            marks.quotes |= place(part.simd_eq(u8x16::splat(b'"')));
+            marks.backslashes |= place(part.simd_eq(u8x16::splat(b'\\')));
+            marks.controls |= place(part.simd_eq(part.min(u8x16::splat(b' ' - 1))));
+        }
+        marks
+    }
+}
+
 /// The bytes that follow a backslash which is none of them itself. `carried`: whether the first byte is one, and whether the
 /// first of the next block is.
-fn escaped(backslashes: u64, carried: &mut bool) -> u64 {
+#[inline]
+pub(super) fn escaped(backslashes: u64, carried: &mut bool) -> u64 {
+    let first = u64::from(*carried);
+    let next = backslashes << 1 | first;
+    // Hardly ever are there two in a row.
+    if backslashes & next != 0 {
+        return escaped_in_rows(backslashes, carried);
+    }
+    *carried = backslashes >> (BLOCK - 1) == 1;
+    next
+}
+
+fn escaped_in_rows(backslashes: u64, carried: &mut bool) -> u64 {
     let mut escaped = u64::from(std::mem::take(carried));
     let mut left = backslashes & !escaped;
     while left != 0 {

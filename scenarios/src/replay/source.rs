@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use admission::capture::{Error, Line, Reader, Record, logs};
 use serde::{Deserialize, Serialize};
@@ -191,14 +192,51 @@ pub(crate) struct Part {
 
 /// Bytes of lines after which a batch is sent on, however few lines it has.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Memory of so many batches is kept for the next ones.
+const SPARE: usize = 16;
 
 /// Lines of one log, in order.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) log: Arc<str>,
     pub(crate) end: Position,
-    text: Vec<u8>,
+    text: Lent,
     items: Vec<Item>,
+}
+
+/// Memory for a batch's text, which goes back to the thread that reads.
+#[derive(Debug)]
+struct Lent {
+    bytes: Vec<u8>,
+    back: SyncSender<Vec<u8>>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if (1..=2 * BATCH_BYTES).contains(&bytes.capacity()) {
+            bytes.clear();
+            // Nobody reads any more, or has enough.
+            let _ = self.back.try_send(bytes);
+        }
+    }
+}
+
+/// What [`Lent`] gives back is lent again.
+struct Store {
+    back: SyncSender<Vec<u8>>,
+    spare: Receiver<Vec<u8>>,
+}
+
+impl Store {
+    fn new() -> Self {
+        let (back, spare) = sync_channel(SPARE);
+        Self { back, spare }
+    }
+
+    fn lend(&self) -> Lent {
+        Lent { bytes: self.spare.try_recv().unwrap_or_default(), back: self.back.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -213,8 +251,8 @@ enum Item {
 }
 
 impl Batch {
-    fn new(log: &Arc<str>, end: Position) -> Self {
-        Self { log: Arc::clone(log), end, text: Vec::new(), items: Vec::new() }
+    fn new(log: &Arc<str>, end: Position, store: &Store) -> Self {
+        Self { log: Arc::clone(log), end, text: store.lend(), items: Vec::new() }
     }
 
     /// Reads the records: pairs of the line's number and what is in it. What is wrong with a line is told in the first round,
@@ -226,7 +264,7 @@ impl Batch {
             .into_iter()
             .map(move |item| match item {
                 Item::Line { number, end, whole } => {
-                    let line = Line { number, text: text.get(begin..end).unwrap_or_default(), whole };
+                    let line = Line { number, text: text.bytes.get(begin..end).unwrap_or_default(), whole };
                     begin = end;
                     (number, line.record())
                 }
@@ -241,6 +279,7 @@ impl Batch {
 pub(crate) fn spawn(logs: Vec<Log>, part: Part, count: Arc<AtomicU64>, send: mpsc::Sender<Batch>) -> JoinHandle<()> {
     tokio::task::spawn_blocking(move || {
         let from = part.after.unwrap_or_default();
+        let store = Store::new();
         for round in from.round..part.repeat {
             for (index, log) in logs.iter().enumerate() {
                 let skipped = match (Position { round, log: index, line: 0 }, from) {
@@ -251,7 +290,8 @@ pub(crate) fn spawn(logs: Vec<Log>, part: Part, count: Arc<AtomicU64>, send: mps
                     (here, from) if (here.round, here.log) == (from.round, from.log) => from.line,
                     _ => 0,
                 };
-                if read(log, Position { round, log: index, line: skipped }, part, &count, &send).is_none() {
+                let from = Position { round, log: index, line: skipped };
+                if read(log, from, part, &store, &count, &send).is_none() {
                     return;
                 }
             }
@@ -260,17 +300,24 @@ pub(crate) fn spawn(logs: Vec<Log>, part: Part, count: Arc<AtomicU64>, send: mps
 }
 
 /// Reads one log, past the lines up to `from`. `None`: nobody listens any more.
-fn read(log: &Log, from: Position, part: Part, count: &Arc<AtomicU64>, send: &mpsc::Sender<Batch>) -> Option<()> {
+fn read(
+    log: &Log,
+    from: Position,
+    part: Part,
+    store: &Store,
+    count: &Arc<AtomicU64>,
+    send: &mpsc::Sender<Batch>,
+) -> Option<()> {
     let name: Arc<str> = log.name().into();
     let mut reader = match log.open_counted(count) {
         Ok(reader) => reader,
         // It was there a moment ago.
         Err(OpenError::Open { source, .. }) => {
             let items = vec![Item::Error(Error::Io { line: 0, source })];
-            return send.blocking_send(Batch { items, ..Batch::new(&name, from) }).ok();
+            return send.blocking_send(Batch { items, ..Batch::new(&name, from, store) }).ok();
         }
     };
-    let mut batch = Batch::new(&name, from);
+    let mut batch = Batch::new(&name, from, store);
     while let Some(line) = reader.next_line() {
         let number = match &line {
             Ok(line) => line.number,
@@ -285,14 +332,13 @@ fn read(log: &Log, from: Position, part: Part, count: &Arc<AtomicU64>, send: &mp
         }
         batch.items.push(match line {
             Ok(line) => {
-                batch.text.extend_from_slice(line.text);
-                Item::Line { number, end: batch.text.len(), whole: line.whole }
+                batch.text.bytes.extend_from_slice(line.text);
+                Item::Line { number, end: batch.text.bytes.len(), whole: line.whole }
             }
             Err(error) => Item::Error(error),
         });
-        if batch.items.len() >= part.batch || batch.text.len() >= BATCH_BYTES {
-            // The next one is about as long.
-            let next = Batch { text: Vec::with_capacity(batch.text.len()), ..Batch::new(&name, batch.end) };
+        if batch.items.len() >= part.batch || batch.text.bytes.len() >= BATCH_BYTES {
+            let next = Batch::new(&name, batch.end, store);
             send.blocking_send(std::mem::replace(&mut batch, next)).ok()?;
         }
     }
