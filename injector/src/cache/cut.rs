@@ -35,7 +35,7 @@ pub(super) fn cut<'a>(path: &'a str, body: &'a [u8], token_volume: bool) -> Opti
     }
     let text = std::str::from_utf8(body).ok()?;
     let mut skim = Skim::new(text);
-    let (mut uid, mut places) = (None, Vec::with_capacity(16));
+    let (mut uid, mut places, mut managed) = (None, Vec::with_capacity(16), 0..0);
     skim.members(&["request"], |skim, _| {
         skim.members(&["uid", "object"], |skim, member| match member {
             0 => {
@@ -44,12 +44,15 @@ pub(super) fn cut<'a>(path: &'a str, body: &'a [u8], token_volume: bool) -> Opti
             }
             _ => skim.members(&["metadata"], |skim, _| {
                 skim.members(&["managedFields"], |skim, _| {
-                    skim.items(|skim| skim.members(&["time"], |skim, _| cut_string(skim, &mut places).map(drop)))
+                    managed.start = skim.at();
+                    skim.items(|skim| skim.members(&["time"], |skim, _| cut_string(skim, &mut places).map(drop)))?;
+                    managed.end = skim.at();
+                    Some(())
                 })
             }),
         })
     })?;
-    let drawn = if token_volume { cut_token_volume(body, &mut places) } else { None };
+    let drawn = if token_volume { cut_token_volume(body, &managed, &mut places) } else { None };
     places.sort_unstable_by_key(|place| place.start);
     let mut parts = Vec::with_capacity(places.len() + 2);
     parts.push(path.as_bytes());
@@ -101,15 +104,20 @@ fn cut_string<'a>(skim: &mut Skim<'a>, places: &mut Vec<Range<usize>>) -> Option
 }
 
 /// Cuts what was drawn for the token volume out of the strings that are its name. A quote in a string has a backslash before
-/// it, so what stands between two that have none is a string.
-fn cut_token_volume<'a>(body: &'a [u8], places: &mut Vec<Range<usize>>) -> Option<&'a [u8]> {
+/// it, so what stands between two that have none is a string. In managed fields, which nothing reads, the name of a volume is a
+/// part of a string, between quotes with a backslash.
+fn cut_token_volume<'a>(body: &'a [u8], managed: &Range<usize>, places: &mut Vec<Range<usize>>) -> Option<&'a [u8]> {
     let mut first = None;
     for found in memmem::find_iter(body, TOKEN_VOLUME) {
         let start = found + TOKEN_VOLUME.len();
         let place = start..start + DRAWN;
-        let (Some(drawn), Some(b'"')) = (body.get(place.clone()), body.get(place.end)) else { continue };
+        let (Some(drawn), Some(after)) = (body.get(place.clone()), body.get(place.end)) else { continue };
         let before = found.checked_sub(2).and_then(|before| body.get(before..found));
-        let is_name = matches!(before, Some([before, b'"']) if *before != b'\\');
+        let is_name = match (before, after) {
+            (Some([b'\\', b'"']), b'\\') => managed.contains(&found),
+            (Some([before, b'"']), b'"') => *before != b'\\',
+            _ => false,
+        };
         if !is_name || !drawn.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
             continue;
         }

@@ -80,7 +80,8 @@ fn with_token(uid: &str, drawn: &str, other: &str) -> String {
     let mounts = json!([{"name": format!("kube-api-access-{drawn}"), "readOnly": true,
         "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]);
     json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": uid, "namespace": "shop",
-        "operation": "CREATE", "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"generateName": "web-"},
+        "operation": "CREATE", "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"generateName": "web-",
+            "managedFields": [{"fieldsV1": {"f:spec": {"f:volumes": {(format!("k:{{\"name\":\"kube-api-access-{drawn}\"}}")): {}}}}}]},
             "spec": {"volumes": [{"name": format!("kube-api-access-{drawn}")}, {"name": format!("kube-api-access-{other}")}],
                 "containers": [{"name": "a", "image": "a", "volumeMounts": mounts},
                     {"name": "b", "image": "b", "volumeMounts": mounts}]}}}})
@@ -107,6 +108,18 @@ fn the_name_of_the_token_volume_is_no_part_of_the_key() {
             assert_eq!(injector.cache_hits(), hits, "{uid}");
         }
     }
+}
+
+/// Elsewhere a text may quote the name to say anything.
+#[test]
+fn a_name_that_an_annotation_quotes_is_a_part_of_the_key() {
+    let injector = crate::Injector::load(crate::boxed::MODERN.settings()).unwrap();
+    for drawn in ["x2ndp", "7bdqv"] {
+        let quoted = format!("\"metadata\":{{\"annotations\":{{\"last\":\"{{\\\"kube-api-access-{drawn}\\\":1}}\"}},");
+        let body = with_token("u", drawn, "other").replacen("\"metadata\":{", &quoted, 1);
+        injector.review(body.as_bytes(), "/inject");
+    }
+    assert_eq!(injector.cache_hits(), 0);
 }
 
 /// A template that prints the name, or that reads volumes at all, is given every name.
