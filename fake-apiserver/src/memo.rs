@@ -7,7 +7,7 @@
 //! long as nobody writes to it, and nobody writes to a value that a memo holds too.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use apimachinery::value::Value;
@@ -71,6 +71,39 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     }
 }
 
+/// Which questions were asked lately. Most objects of a long log never come again: what is worked out for the first of its kind
+/// is not kept, or memory would be full of what nobody asks for.
+pub(crate) struct Asked {
+    /// Its lower bits choose a set, so all have to be good.
+    state: foldhash::quality::RandomState,
+    /// Hashes, in sets from which a new one pushes the oldest out.
+    sets: Mutex<Vec<[u64; 8]>>,
+}
+
+/// So many questions are known, and eight times as many.
+const SETS: usize = 1024;
+
+impl Default for Asked {
+    fn default() -> Self {
+        Asked { state: foldhash::quality::RandomState::default(), sets: Mutex::new(vec![[0; 8]; SETS]) }
+    }
+}
+
+impl Asked {
+    /// Whether this was asked before, as far as it is known. Two questions may be taken for one another, hardly ever.
+    pub(crate) fn again(&self, question: &impl Hash) -> bool {
+        let hash = self.state.hash_one(question);
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = &mut sets[hash as usize % SETS];
+        let again = set.contains(&hash);
+        if !again {
+            set.rotate_right(1);
+            set[0] = hash;
+        }
+        again
+    }
+}
+
 /// An object or list as a key: equal to its copies, which share its memory, and to nothing else. Null, in place of one that is
 /// not there, equals null.
 #[derive(Clone)]
@@ -126,6 +159,17 @@ mod tests {
     use apimachinery::value::json;
 
     use super::*;
+
+    #[test]
+    fn what_was_asked_lately_is_known() {
+        let asked = Asked::default();
+        let few = || 0..SETS as u64;
+        assert!(few().all(|question| !asked.again(&question)), "for the first time");
+        let known = few().filter(|question| asked.again(question)).count();
+        assert_eq!(known, SETS);
+        assert!((SETS as u64..100 * SETS as u64).all(|question| !asked.again(&question)));
+        assert_eq!(few().filter(|question| asked.again(question)).count(), 0, "long ago");
+    }
 
     #[test]
     fn only_copies_are_the_same() {

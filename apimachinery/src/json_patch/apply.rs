@@ -10,21 +10,48 @@ const INVALID_INDEX: &str = "invalid index referenced";
 
 type Operation = Map;
 
+/// From so many fields on that one map gets in a row, they are put into it at once: a map is a sorted run, and moving what
+/// lies behind each of them would cost the square of their number.
+const MANY: usize = 16;
+
 pub(super) fn apply(operations: &[Operation], mut document: Value) -> Result<Value, Error> {
     let mut copied = 0;
-    for operation in operations {
-        match member(operation, "op") {
-            Ok(Some("add")) => add(&mut document, operation)?,
-            Ok(Some("remove")) => remove(&mut document, operation)?,
-            Ok(Some("replace")) => replace(&mut document, operation)?,
-            Ok(Some("move")) => relocate(&mut document, operation)?,
-            Ok(Some("test")) => test(&document, operation)?,
-            Ok(Some("copy")) => copy(&mut document, operation, &mut copied)?,
-            Ok(Some(kind)) => return fail(format!("Unexpected kind: {kind}")),
-            Ok(None) | Err(_) => return fail("Unexpected kind: unknown".to_owned()),
+    for run in
+        operations.chunk_by(|one, next| target(one).is_some_and(|target_of_one| target(next) == Some(target_of_one)))
+    {
+        if run.len() >= MANY && add_fields(&mut document, run) {
+            continue;
+        }
+        for operation in run {
+            match member(operation, "op") {
+                Ok(Some("add")) => add(&mut document, operation)?,
+                Ok(Some("remove")) => remove(&mut document, operation)?,
+                Ok(Some("replace")) => replace(&mut document, operation)?,
+                Ok(Some("move")) => relocate(&mut document, operation)?,
+                Ok(Some("test")) => test(&document, operation)?,
+                Ok(Some("copy")) => copy(&mut document, operation, &mut copied)?,
+                Ok(Some(kind)) => return fail(format!("Unexpected kind: {kind}")),
+                Ok(None) | Err(_) => return fail("Unexpected kind: unknown".to_owned()),
+            }
         }
     }
     Ok(document)
+}
+
+/// The path of what an `add` adds to.
+fn target(operation: &Operation) -> Option<&str> {
+    let added = matches!(member(operation, "op"), Ok(Some("add")));
+    let path = member(operation, "path").ok().flatten().filter(|_| added)?;
+    path.rsplit_once('/').map(|(parent, _)| parent)
+}
+
+/// Adds fields to the one map that they are for; false if it is no map.
+fn add_fields(document: &mut Value, run: &[Operation]) -> bool {
+    let path = |operation| member(operation, "path").ok().flatten().unwrap_or_default();
+    let first = run.first().map(path).unwrap_or_default();
+    let Some((Value::Object(map), _)) = find_mut(document, first) else { return false };
+    map.extend(run.iter().filter_map(|operation| Some((split(path(operation))?.1, value_of(operation)))));
+    true
 }
 
 fn fail<T>(text: String) -> Result<T, Error> {

@@ -35,6 +35,38 @@ fn the_dialect_of_the_apiserver() {
     }
 }
 
+/// Law: linear cost, whatever the order of the names.
+#[test]
+fn many_fields_in_falling_order() {
+    let add = |number: usize| json!({"op": "add", "path": format!("/metadata/~1{number:06}"), "value": number});
+    let repeated = json!({"op": "add", "path": "/metadata/~1000007", "value": "last"});
+    let patch: Vec<Value> = (0..100_000).rev().map(add).chain([repeated]).collect();
+    let out = applied(pod(), patch.into()).unwrap();
+    let metadata = out["metadata"].as_object().unwrap();
+    assert_eq!((metadata.len(), &metadata["/000006"], &metadata["/000007"]), (100_001, &json!(6), &json!("last")));
+    assert_eq!(metadata["name"], "p");
+}
+
+#[test]
+fn adds_in_a_row_are_adds_one_by_one() {
+    for (path, out) in [
+        (
+            "/spec/containers/",
+            json!(
+                "error in add for path: '/spec/containers/2': Unable to access invalid index: 2: invalid index referenced"
+            ),
+        ),
+        ("/spec/x/", json!("add operation does not apply: doc is missing path: \"/spec/x/2\": missing value")),
+        ("/", json!(20)),
+    ] {
+        let add = |number: usize| json!({"op": "add", "path": format!("{path}{number}"), "value": number});
+        let patch: Vec<Value> = (2..20).map(add).collect();
+        let applied = applied(pod(), patch.into());
+        let applied = applied.map_or_else(Value::from, |out| out.as_object().unwrap().len().into());
+        assert_eq!(applied, out, "{path}");
+    }
+}
+
 /// The texts are those of the vectors `failure/patch-*` and `patch-semantics/*`.
 #[test]
 fn the_texts_of_the_apiserver() {

@@ -126,6 +126,8 @@ pub struct Attributes {
     pub audit: BTreeMap<String, String>,
     /// Whether the patches of webhooks are to be among the audit annotations: the audit level is at least Request.
     pub audit_patches: bool,
+    /// Whether the object was sent for the first time, as far as is known: then nothing is kept for the next time.
+    pub(crate) unseen: bool,
     /// What was considered and done, for people and tests.
     pub trace: Trace,
 }
@@ -150,6 +152,7 @@ impl Attributes {
             warnings: Vec::new(),
             audit: BTreeMap::new(),
             audit_patches: false,
+            unseen: false,
             trace: Trace::default(),
         }
     }

@@ -75,11 +75,12 @@ impl Chain {
     async fn mutate_rounds(&self, cluster: &dyn Cluster, attributes: &mut Attributes) -> Result<(), Rejection> {
         let mut reinvocation = Reinvocation::default();
         let mut policies = policy::Rounds::default();
+        let memory = (!attributes.unseen).then_some(&self.memory);
         loop {
             let before = attributes.object.as_ref().map(|object| object["spec"].clone());
             self.plugins.mutate(cluster, attributes)?;
-            if let (Some(before), Some(object)) = (before, &mut attributes.object) {
-                self.memory.specs.settle(&before, object);
+            if let (Some(memory), Some(before), Some(object)) = (memory, before, &mut attributes.object) {
+                memory.specs.settle(&before, object);
             }
             if self.plugins.has("MutatingAdmissionPolicy") && cluster.version().has_policies(true) {
                 let measured = Measured::start(cluster, attributes, "MutatingAdmissionPolicy", true);
@@ -88,9 +89,8 @@ impl Chain {
             if self.plugins.has("MutatingAdmissionWebhook") {
                 let hooks = self.webhooks.of(Phase::Mutating, cluster);
                 let measured = Measured::start(cluster, attributes, "MutatingAdmissionWebhook", true);
-                measured.end(
-                    webhook::mutate(&hooks, &self.client, &self.memory, cluster, attributes, &mut reinvocation).await,
-                )?;
+                measured
+                    .end(webhook::mutate(&hooks, &self.client, memory, cluster, attributes, &mut reinvocation).await)?;
             }
             if reinvocation.again || !reinvocation.due {
                 return Ok(());

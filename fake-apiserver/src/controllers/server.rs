@@ -113,6 +113,7 @@ async fn serve(core: &Shared, agent: &str, call: Call) -> Result<Answered, Refus
         user: (*call.user).clone(),
         deadline,
         labels_of_template: false,
+        unseen: false,
         warnings: Vec::new(),
         audit: record.clone(),
     };

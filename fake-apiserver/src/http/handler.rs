@@ -173,6 +173,7 @@ where
             user,
             deadline,
             labels_of_template: false,
+            unseen: false,
             audit: audited.record(),
         },
         None => return Ok(Answer::Plain(respond::page_not_found())),

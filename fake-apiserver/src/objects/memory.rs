@@ -7,12 +7,14 @@ use bytes::Bytes;
 
 use super::decode::{FieldValidation, Format};
 use super::field::FieldError;
-use crate::memo::{Memo, Same, Settled};
+use crate::memo::{Asked, Memo, Same, Settled};
 
 /// The memos of one cluster.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// What was read in a body.
+    /// Which bodies have been read.
+    pub(crate) bodies: Asked,
+    /// What was read in a body that came twice.
     pub(crate) read: Memo<Body, Read>,
     /// New objects as admission sees them, but for the time in their managed fields.
     pub(crate) new: Memo<New, Value>,

@@ -34,6 +34,7 @@ impl Admission {
         attributes.dry_run = call.dry_run();
         attributes.user = call.user.clone();
         attributes.deadline = Some(call.deadline);
+        attributes.unseen = call.unseen;
         attributes.audit_patches = call.audit.as_ref().is_some_and(|record| record.wants_request());
         Admission { attributes, audit: call.audit.clone() }
     }

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use super::{Resource, Subresource};
 use crate::admission::{Rejection, UserInfo};
 use crate::audit::Record;
+use crate::core::Core;
+use crate::objects::memory::Memory;
 use crate::request::query::Query;
 use crate::store::Object;
 
@@ -30,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
     /// Whether the labels of the object in the body were filled in from its pod template.
     pub(crate) labels_of_template: bool,
+    /// Nobody sent this body lately, so that nothing of it is kept.
+    pub(crate) unseen: bool,
     /// Texts for `Warning` headers, in order.
     pub(crate) warnings: Vec<String>,
     /// The request in the audit log, if it is audited.
@@ -37,6 +41,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// What is remembered of objects that come again.
+    pub(crate) fn memory<'a>(&self, core: &'a Core) -> Option<&'a Memory> {
+        (!self.unseen).then_some(&core.memory)
+    }
+
     /// Whether nothing is to be stored.
     pub(crate) fn dry_run(&self) -> bool {
         self.query.all("dryRun").any(|value| value == "All")

@@ -63,7 +63,7 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
     }
     object["metadata"]["uid"] = core.random.uid().into();
     object["metadata"]["creationTimestamp"] = now.rfc3339().into();
-    seam::prepare_for_create(core, &call.resource, &mut object);
+    seam::prepare_for_create(core, call, &mut object);
     hooks::prepare_for_create(core, call, &mut object)?;
     let mut attempt = 0;
     loop {
@@ -71,7 +71,7 @@ async fn admit_and_store(core: &Shared, call: &mut Call, admission: &mut Admissi
         if let Some(prefix) = generate.as_ref().filter(|_| attempt > 1) {
             object["metadata"]["name"] = format!("{prefix}{}", core.random.suffix(SUFFIX)).into();
         }
-        seam::validate_create(core, &call.resource, &object, &mut call.warnings)?;
+        seam::validate_create(core, call, &object)?;
         admission.attributes.name = text(&object["metadata"], "name").to_owned();
         admission.attributes.object = Some(object);
         admission.validate(core).await?;

@@ -41,6 +41,7 @@ fn call(
         user,
         deadline: Instant::now() + PATIENCE,
         labels_of_template: false,
+        unseen: false,
         warnings: Vec::new(),
         audit: None,
     }

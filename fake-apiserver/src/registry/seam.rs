@@ -71,6 +71,7 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &Bytes) -> R
         call.audit_object(&known.object);
         return Ok(known.object);
     }
+    call.unseen = question.as_ref().is_some_and(|question| !core.memory.bodies.again(question));
     let decoded = match call.sent.take() {
         Some(object) => decode::normalize(target(gvk), object).map_err(|error| {
             let (kind, version) = (&gvk.kind, &gvk.version);
@@ -96,13 +97,9 @@ pub(crate) fn decode(core: &Core, call: &mut Call, gvk: &Gvk, body: &Bytes) -> R
     if call.resource.is_custom() && call.subresource.as_ref().is_none_or(|subresource| !subresource.foreign) {
         super::structural::fit(call, &mut object)?;
     }
-    if let Some(question) = question {
+    if let Some((question, memory)) = question.zip(call.memory(core)) {
         let labels_of_template = call.labels_of_template;
-        core.memory.read.put(
-            question,
-            memory::Read { object: object.clone(), warnings, labels_of_template },
-            body.len(),
-        );
+        memory.read.put(question, memory::Read { object: object.clone(), warnings, labels_of_template }, body.len());
     }
     Ok(object)
 }
@@ -199,15 +196,16 @@ pub(crate) fn new_object(core: &Core, call: &Call, mut object: Value) -> Result<
             manager: writer.manager.to_owned(),
             subresource: writer.subresource.to_owned(),
         };
-        if let Some(mut known) = core.memory.new.get(&question) {
+        let memory = call.memory(core);
+        if let Some(mut known) = memory.and_then(|memory| memory.new.get(&question)) {
             managed_fields::set_time(&mut known, writer.time);
             return Ok(known);
         }
         super::meta::check_names(call, &mut object)?;
         super::meta::wipe_system_fields(&mut object);
         managed_fields::update(target(gvk), None, &mut object, writer);
-        if managed_fields::is_all_of(&object, writer) {
-            core.memory.new.put(question, object.clone(), call.body.len());
+        if let Some(memory) = memory.filter(|_| managed_fields::is_all_of(&object, writer)) {
+            memory.new.put(question, object.clone(), call.body.len());
         }
         Ok(object)
     })
@@ -237,14 +235,16 @@ pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Valu
 }
 
 /// What a kind does to every new object, which has its name and uid by now.
-pub(crate) fn prepare_for_create(core: &Core, resource: &Resource, object: &mut Value) {
+pub(crate) fn prepare_for_create(core: &Core, call: &Call, object: &mut Value) {
+    let (resource, memory) = (&call.resource, call.memory(core));
     let uid = super::meta::text(&object["metadata"], "uid").to_owned();
     let spec = object["spec"].clone();
     let class = |spec: &Value| {
+        let Some(memory) = memory else { return defaults::qos_class(spec) };
         let question = Same(spec.clone());
-        core.memory.qos.get(&question).unwrap_or_else(|| {
+        memory.qos.get(&question).unwrap_or_else(|| {
             let class = defaults::qos_class(spec);
-            core.memory.qos.put(question, class, SPEC);
+            memory.qos.put(question, class, SPEC);
             class
         })
     };
@@ -255,7 +255,9 @@ pub(crate) fn prepare_for_create(core: &Core, resource: &Resource, object: &mut 
     {
         fields.remove("status");
     }
-    core.memory.specs.settle(&spec, object);
+    if let Some(memory) = memory {
+        memory.specs.settle(&spec, object);
+    }
 }
 
 /// What a kind does to every changed object.
@@ -288,55 +290,52 @@ fn keep_custom(subresource: &str, new: &mut Value, old: &Value) {
     };
 }
 
-/// Refuses a new object that is not valid.
-pub(crate) fn validate_create(
-    core: &Core,
-    resource: &Resource,
-    object: &Value,
-    texts: &mut Vec<String>,
-) -> Result<(), Rejection> {
+/// Refuses a new object that is not valid; warnings go to the call.
+pub(crate) fn validate_create(core: &Core, call: &mut Call, object: &Value) -> Result<(), Rejection> {
+    let resource = &*call.resource;
     if (&*resource.gvk.group, &*resource.gvk.kind) == ("", "Pod") {
-        return validate_new_pod(core, resource, object, texts);
+        return validate_new_pod(core, call, object);
     }
     let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
     errors.extend(super::structural::validate(core, resource, object, None));
     errors.extend(validate_webhooks(resource, object, None));
     refuse(resource, object, &errors)?;
-    super::admit::merge(texts, warnings::created(target(&resource.gvk), object));
+    super::admit::merge(&mut call.warnings, warnings::created(target(&resource.gvk), object));
     Ok(())
 }
 
 /// The same for a pod, whose spec is validated once for all pods that share it.
-fn validate_new_pod(
-    core: &Core,
-    resource: &Resource,
-    object: &Value,
-    texts: &mut Vec<String>,
-) -> Result<(), Rejection> {
+fn validate_new_pod(core: &Core, call: &mut Call, object: &Value) -> Result<(), Rejection> {
+    let memory = call.memory(core);
     let part = validation::PodPart::of(object);
-    let question = memory::Part {
-        spec: Same(part.spec.clone()),
-        annotations: Same(part.annotations.clone()),
-        name: part.name.to_owned(),
-    };
-    let judged = core.memory.judged.get(&question).unwrap_or_else(|| {
+    let judge = || {
         let errors = part.validate();
         let warnings = if errors.is_empty() { part.warnings() } else { Vec::new() };
-        let judged = Arc::new(memory::Judged { errors, warnings });
-        core.memory.judged.put(question, Arc::clone(&judged), SPEC);
-        judged
+        Arc::new(memory::Judged { errors, warnings })
+    };
+    let judged = memory.map_or_else(judge, |memory| {
+        let question = memory::Part {
+            spec: Same(part.spec.clone()),
+            annotations: Same(part.annotations.clone()),
+            name: part.name.to_owned(),
+        };
+        memory.judged.get(&question).unwrap_or_else(|| {
+            let judged = judge();
+            memory.judged.put(question, Arc::clone(&judged), SPEC);
+            judged
+        })
     });
     let texts_of = |field: &str| Same(object["metadata"][field].clone());
-    let labels = [texts_of("labels"), texts_of("annotations")];
-    let sound = core.memory.sound.get(&labels).is_some();
+    let labels = memory.map(|memory| (memory, [texts_of("labels"), texts_of("annotations")]));
+    let sound = labels.as_ref().is_some_and(|(memory, labels)| memory.sound.get(labels).is_some());
     let mut errors = validation::pod_metadata(object, sound);
-    if errors.is_empty() && !sound {
-        core.memory.sound.put(labels, (), SPEC);
+    if let Some((memory, labels)) = labels.filter(|_| errors.is_empty() && !sound) {
+        memory.sound.put(labels, (), SPEC);
     }
     errors.extend_from_slice(&judged.errors);
-    refuse(resource, object, &errors)?;
-    super::admit::merge(texts, warnings::of_name(object));
-    super::admit::merge(texts, judged.warnings.clone());
+    refuse(&call.resource, object, &errors)?;
+    super::admit::merge(&mut call.warnings, warnings::of_name(object));
+    super::admit::merge(&mut call.warnings, judged.warnings.clone());
     Ok(())
 }
 

@@ -52,7 +52,7 @@ impl Reinvocation {
 pub(crate) async fn dispatch(
     hooks: &[std::sync::Arc<Webhook>],
     client: &Client,
-    memory: &Memory,
+    memory: Option<&Memory>,
     cluster: &dyn Cluster,
     attributes: &mut Attributes,
     reinvocation: &mut Reinvocation,
@@ -73,7 +73,7 @@ pub(crate) async fn dispatch(
 
 struct Round<'a> {
     client: &'a Client,
-    memory: &'a Memory,
+    memory: Option<&'a Memory>,
     cluster: &'a dyn Cluster,
     attributes: &'a mut Attributes,
     reinvocation: &'a mut Reinvocation,
@@ -171,7 +171,7 @@ impl Round<'_> {
         let call = Call {
             client: self.client,
             cluster: self.cluster,
-            memory: Some(self.memory),
+            memory: self.memory,
             attributes: self.attributes,
             object: self.attributes.object.as_ref(),
             old_object: old.as_deref(),
@@ -193,9 +193,10 @@ impl Round<'_> {
         }
         let body = verdict.patch;
         let before = self.attributes.object.as_ref().filter(|_| verdict.patch_type == JSON_PATCH);
-        let question = before.map(|object| Change::new(object, &invocation.kind, body.clone()));
-        if let (Some(before), Some(question)) = (before, &question)
-            && let Some(known) = self.memory.changed.get(question)
+        let question = self.memory.zip(before);
+        let question = question.map(|(memory, object)| (memory, Change::new(object, &invocation.kind, body.clone())));
+        if let (Some(before), Some((memory, question))) = (before, &question)
+            && let Some(known) = memory.changed.get(question)
         {
             let known = known.managed_as(before);
             return Ok(self.take(index, hook, &body, known));
@@ -222,10 +223,10 @@ impl Round<'_> {
         let differs = patched != *object;
         self.cluster.default(&kind, &mut patched);
         let changed = Changed { object: patched, differs, patch: patch.into_value() };
-        if let Some(question) =
-            question.filter(|question| question.kind == kind && passes_by_managed_fields(&changed.patch))
+        if let Some((memory, question)) =
+            question.filter(|(_, question)| question.kind == kind && passes_by_managed_fields(&changed.patch))
         {
-            self.memory.changed.put(question, changed.clone(), body.len());
+            memory.changed.put(question, changed.clone(), body.len());
         }
         Ok(self.take(index, hook, &body, changed))
     }
