@@ -1,4 +1,4 @@
-//! How Go prints values in its error messages.
+//! How Go prints values in its error messages, which apiservers and injectors hand on.
 
 use std::fmt::Write as _;
 
@@ -92,15 +92,18 @@ pub(crate) fn general(scientific: &str, largest: i32) -> String {
     format!("{sign}{mantissa}e{direction}{:02}", exponent.unsigned_abs())
 }
 
-/// A string in double quotes as Go's `%q` prints it.
-#[allow(dead_code)]
-pub(crate) fn quoted(text: &str) -> String {
+/// A text in double quotes as Go's `strconv.Quote` and `%q` print it: letters, marks, digits, punctuation, symbols and the plain space
+/// as they are, all else escaped.
+#[must_use]
+pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for character in text.chars() {
+        let code = u32::from(character);
         // Writing to a String cannot fail.
         let _ = match character {
             '"' | '\\' => write!(out, "\\{character}"),
+            ' '..='~' => write!(out, "{character}"),
             '\u{7}' => write!(out, "\\a"),
             '\u{8}' => write!(out, "\\b"),
             '\u{c}' => write!(out, "\\f"),
@@ -108,13 +111,45 @@ pub(crate) fn quoted(text: &str) -> String {
             '\r' => write!(out, "\\r"),
             '\t' => write!(out, "\\t"),
             '\u{b}' => write!(out, "\\v"),
-            '\0'..='\u{1f}' | '\u{7f}' => write!(out, "\\x{:02x}", u32::from(character)),
-            '\u{80}'..='\u{a0}' | '\u{ad}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                write!(out, "\\u{:04x}", u32::from(character))
-            }
-            _ => write!(out, "{character}"),
+            '\0'..='\u{7f}' => write!(out, "\\x{code:02x}"),
+            _ if is_printable(character) => write!(out, "{character}"),
+            ..='\u{ffff}' => write!(out, "\\u{code:04x}"),
+            _ => write!(out, "\\U{code:08x}"),
         };
     }
     out.push('"');
     out
+}
+
+/// Go's `strconv.IsPrint` beyond ASCII. The standard library goes by the same categories when it escapes, but for marks at the
+/// beginning of a text, which is why there is a letter before it.
+fn is_printable(character: char) -> bool {
+    let mut text = [0; 8];
+    text[0] = b'a';
+    let length = 1 + character.encode_utf8(&mut text[1..]).len();
+    std::str::from_utf8(&text[..length]).is_ok_and(|text| text.escape_debug().count() == 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    /// By the rules of `strconv.Quote`: what `strconv.IsPrint` takes for printable stands as it is.
+    #[test]
+    fn texts_in_quotes() {
+        for (text, quoted) in [
+            ("", r#""""#),
+            ("a \"b\" \\ <&>", r#""a \"b\" \\ <&>""#),
+            ("\u{7}\u{8}\u{c}\n\r\t\u{b}", r#""\a\b\f\n\r\t\v""#),
+            ("\0\u{1b}\u{7f}", r#""\x00\x1b\x7f""#),
+            ("äß日本😀", r#""äß日本😀""#),
+            ("e\u{301}", "\"e\u{301}\""),
+            ("\u{301}", "\"\u{301}\""),
+            ("\u{80}\u{a0}\u{ad}", r#""\u0080\u00a0\u00ad""#),
+            ("\u{200b}\u{2028}\u{3000}\u{feff}\u{e000}", r#""\u200b\u2028\u3000\ufeff\ue000""#),
+            ("\u{e0001}\u{10ffff}", r#""\U000e0001\U0010ffff""#),
+        ] {
+            assert_eq!(quote(text), quoted);
+        }
+    }
 }

@@ -11,7 +11,7 @@
 //! ```
 
 pub mod clock;
-mod go;
+pub mod go;
 pub mod go_json;
 pub mod json_patch;
 pub mod labels;

@@ -60,6 +60,11 @@ impl Quantity {
         Some(Self { nano: if negative { -nano } else { nano }, format })
     }
 
+    /// Zero, whatever it is written as.
+    pub fn is_zero(&self) -> bool {
+        self.nano == 0
+    }
+
     /// Below zero.
     pub fn is_negative(&self) -> bool {
         self.nano < 0
@@ -73,6 +78,12 @@ impl Quantity {
     /// A whole number of times another amount; never of nothing.
     pub fn is_multiple_of(&self, unit: &Self) -> bool {
         unit.nano != 0 && self.nano % unit.nano == 0
+    }
+
+    /// Both together, written as this one is.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self { nano: self.nano.saturating_add(other.nano), format: self.format }
     }
 
     /// Whole units, the next above if there is a fraction.

@@ -24,6 +24,15 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed_unsync()
 }
 
+/// A body that holds something for as long as it is read.
+pub(crate) fn holding(body: Body, held: impl Send + 'static) -> Body {
+    let hold = move |frame| {
+        let _held = &held;
+        frame
+    };
+    body.map_frame(hold).boxed_unsync()
+}
+
 pub(crate) fn response(code: u16, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -3,6 +3,8 @@
 //! Istio hands these words to the user as they are, so a denial is only the same as Istio's if they are the same. The
 //! facts are Go's documented error formats and the recordings of Istio's answers.
 
+use apimachinery::go::quote;
+
 pub(crate) mod address;
 pub(crate) mod decode;
 
@@ -47,30 +49,7 @@ pub(crate) fn unsigned(text: &str, bits: u32) -> Option<String> {
     } else {
         "value out of range"
     };
-    Some(format!("strconv.ParseUint: parsing {}: {why}", quoted(text)))
-}
-
-/// Go's `%q`.
-pub(crate) fn quoted(text: &str) -> String {
-    use std::fmt::Write;
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x07' => out.push_str("\\a"),
-            '\x08' => out.push_str("\\b"),
-            '\x0b' => out.push_str("\\v"),
-            '\x0c' => out.push_str("\\f"),
-            c if c.is_ascii_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    Some(format!("strconv.ParseUint: parsing {}: {why}", quote(text)))
 }
 
 /// What go-yaml says about a text that our reader refuses: the same problem, without the context. It counts a parser's

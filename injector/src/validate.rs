@@ -1,5 +1,6 @@
 //! The annotations that Istio validates before it injects; all that are wrong are named at once, in its words.
 
+use apimachinery::go::quote;
 use apimachinery::value::{Map, Value};
 
 use crate::data::{PROXY_CONFIG, annotated_config};
@@ -62,7 +63,7 @@ fn refused(why: Option<String>) -> Result<(), String> {
 }
 
 fn boolean(value: &str) -> Result<(), String> {
-    let wrong = || format!("strconv.ParseBool: parsing {}: invalid syntax", golang::quoted(value));
+    let wrong = || format!("strconv.ParseBool: parsing {}: invalid syntax", quote(value));
     parse_bool(value).map(drop).ok_or_else(wrong)
 }
 
@@ -131,11 +132,11 @@ fn interfaces(value: &str) -> Result<(), String> {
             return Err("interface name is empty".to_owned());
         }
         if name.len() > 15 {
-            return Err(format!("interface name {} too long (max 15 chars)", golang::quoted(name)));
+            return Err(format!("interface name {} too long (max 15 chars)", quote(name)));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | ':' | '@');
         if !name.chars().all(allowed) || matches!(name, "." | "..") {
-            return Err(format!("interface name {} contains invalid characters", golang::quoted(name)));
+            return Err(format!("interface name {} contains invalid characters", quote(name)));
         }
         Ok(())
     })

@@ -1,5 +1,6 @@
 //! The six operations, with the texts of their failures.
 
+use crate::go::quote;
 use crate::value::{Map, Value};
 
 use super::{COPY_LIMIT, Error};
@@ -137,13 +138,9 @@ fn find_mut<'a>(document: &'a mut Value, path: &str) -> Option<(&'a mut Value, S
 fn number(text: &str) -> Result<i64, String> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("strconv.Atoi: parsing {}: invalid syntax", quoted(text)));
+        return Err(format!("strconv.Atoi: parsing {}: invalid syntax", quote(text)));
     }
-    text.parse().map_err(|_| format!("strconv.Atoi: parsing {}: value out of range", quoted(text)))
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    text.parse().map_err(|_| format!("strconv.Atoi: parsing {}: value out of range", quote(text)))
 }
 
 fn invalid_index(index: i64) -> String {
@@ -206,7 +203,7 @@ fn take(container: &mut Value, key: &str) -> Result<Value, String> {
 fn add(document: &mut Value, operation: &Operation) -> Result<(), Error> {
     let path = path_of(operation, "add")?;
     let Some((container, key)) = find_mut(document, path) else {
-        return fail(format!("add operation does not apply: doc is missing path: {}: {MISSING}", quoted(path)));
+        return fail(format!("add operation does not apply: doc is missing path: {}: {MISSING}", quote(path)));
     };
     insert(container, key, value_of(operation))
         .or_else(|cause| fail(format!("error in add for path: '{path}': {cause}")))
@@ -215,7 +212,7 @@ fn add(document: &mut Value, operation: &Operation) -> Result<(), Error> {
 fn remove(document: &mut Value, operation: &Operation) -> Result<(), Error> {
     let path = path_of(operation, "remove")?;
     let Some((container, key)) = find_mut(document, path) else {
-        return fail(format!("remove operation does not apply: doc is missing path: {}: {MISSING}", quoted(path)));
+        return fail(format!("remove operation does not apply: doc is missing path: {}: {MISSING}", quote(path)));
     };
     match take(container, &key) {
         Ok(_) => Ok(()),

@@ -1,15 +1,11 @@
 //! A request's way into the audit log.
 
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
 use apimachinery::value::Value;
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Response};
-use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -18,7 +14,7 @@ use crate::admission::UserInfo;
 use crate::audit::{Record, Request};
 use crate::core::Shared;
 use crate::request::path::RequestInfo;
-use crate::respond::{Body, full};
+use crate::respond::{Body, full, holding};
 
 /// The longest `Audit-Id` that is taken from a client.
 const LONGEST_ID: usize = 64;
@@ -120,7 +116,7 @@ impl Audited {
             record.response(code, None);
             write("ResponseStarted", &now());
             let end = End { core: self.core.clone(), record: record.clone() };
-            return response.map(|inner| Streamed { inner, _end: end }.boxed_unsync());
+            return response.map(|body| holding(body, end));
         }
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -176,31 +172,5 @@ impl Drop for End {
     fn drop(&mut self) {
         let time = self.core.clock.now().rfc3339_micro();
         self.core.audit.write(&self.core.metrics, &self.record, "ResponseComplete", &time);
-    }
-}
-
-/// A watch's body.
-struct Streamed {
-    inner: Body,
-    _end: End,
-}
-
-impl http_body::Body for Streamed {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

@@ -1,20 +1,15 @@
 //! Counting requests: how many, how long, how large, and the watches that are open.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::core::Shared;
 use crate::metrics;
 use crate::request::path::RequestInfo;
 use crate::request::query::Query;
-use crate::respond::Body;
+use crate::respond::{Body, holding};
 
 /// A request while it is handled.
 pub(super) struct Counted {
@@ -61,7 +56,7 @@ impl Counted {
             return response;
         }
         let open = Open::start(&self.core, info);
-        response.map(|inner| Counting { inner, _open: open }.boxed_unsync())
+        response.map(|body| holding(body, open))
     }
 }
 
@@ -87,31 +82,5 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.core.metrics.open(&self.info.counted(false, false), -1.0);
-    }
-}
-
-/// A watch's body: as long as it lives, the watch is open.
-struct Counting {
-    inner: Body,
-    _open: Open,
-}
-
-impl http_body::Body for Counting {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

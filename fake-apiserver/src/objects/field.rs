@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use apimachinery::go::quote;
 use apimachinery::value::{Value, json};
 
 use super::Target;
@@ -152,7 +153,7 @@ impl FieldError {
 
     /// [`FieldError::invalid`] for a string.
     pub(crate) fn invalid_str(path: &Path<'_>, value: &str, detail: impl Into<String>) -> Self {
-        Self::new(ErrorType::Invalid, path, go_quote(value), detail)
+        Self::new(ErrorType::Invalid, path, quote(value), detail)
     }
 
     /// [`FieldError::invalid`] with a value that is printed as it stands (an internal struct as JSON).
@@ -162,8 +163,8 @@ impl FieldError {
 
     /// A field whose value is none of the values it may have, which are named in the order given.
     pub(crate) fn not_supported(path: &Path<'_>, value: &str, supported: &[&str]) -> Self {
-        let quoted: Vec<String> = supported.iter().map(|text| go_quote(text)).collect();
-        Self::new(ErrorType::NotSupported, path, go_quote(value), format!("supported values: {}", quoted.join(", ")))
+        let quoted: Vec<String> = supported.iter().map(|text| quote(text)).collect();
+        Self::new(ErrorType::NotSupported, path, quote(value), format!("supported values: {}", quoted.join(", ")))
     }
 
     /// A value that occurs twice.
@@ -173,12 +174,12 @@ impl FieldError {
 
     /// [`FieldError::duplicate`] for a string.
     pub(crate) fn duplicate_str(path: &Path<'_>, value: &str) -> Self {
-        Self::new(ErrorType::Duplicate, path, go_quote(value), "")
+        Self::new(ErrorType::Duplicate, path, quote(value), "")
     }
 
     /// A reference to something that is not there.
     pub(crate) fn not_found(path: &Path<'_>, value: &str) -> Self {
-        Self::new(ErrorType::NotFound, path, go_quote(value), "")
+        Self::new(ErrorType::NotFound, path, quote(value), "")
     }
 
     /// A field that may not be set, or not be changed.
@@ -259,7 +260,7 @@ pub(crate) fn invalid_status(target: Target<'_>, name: &str, errors: &[FieldErro
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
-        "message": format!("{} {} is invalid: {}", target.qualified_kind(), go_quote(name), aggregate(errors)),
+        "message": format!("{} {} is invalid: {}", target.qualified_kind(), quote(name), aggregate(errors)),
         "reason": "Invalid",
         "details": details,
         "code": 422,
@@ -269,41 +270,7 @@ pub(crate) fn invalid_status(target: Target<'_>, name: &str, errors: &[FieldErro
 /// A value as Go prints it in a field error: strings quoted, numbers plain, the rest as compact JSON.
 fn print_value(value: &Value) -> String {
     match value {
-        Value::String(text) => go_quote(text),
+        Value::String(text) => quote(text),
         other => other.to_string(),
     }
-}
-
-/// A string as Go's `%q` prints it.
-pub(crate) fn go_quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            control if (control as u32) < 0x20 || control == '\u{7f}' => {
-                let _ = write!(out, "\\x{:02x}", control as u32);
-            }
-            // Not printable by Go's rules; whitespace other than the plain space, controls, private use.
-            other if other.is_control() || (other.is_whitespace() && other != ' ') || other == '\u{feff}' => {
-                let code = other as u32;
-                if code > 0xffff {
-                    let _ = write!(out, "\\U{code:08x}");
-                } else {
-                    let _ = write!(out, "\\u{code:04x}");
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
 }

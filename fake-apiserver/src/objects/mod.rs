@@ -22,7 +22,6 @@ pub(crate) mod memory;
 pub(crate) mod names;
 pub(crate) mod patch;
 mod pods;
-mod quantity;
 pub(crate) mod strategy;
 #[cfg(test)]
 mod tests;

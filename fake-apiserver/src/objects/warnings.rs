@@ -5,11 +5,12 @@ mod ports;
 
 use std::collections::HashSet;
 
+use apimachinery::go::quote;
+use apimachinery::quantity::Quantity;
 use apimachinery::value::Value;
 
-use super::field::{Path, go_quote};
+use super::field::Path;
 use super::get::{entries, int, list, object, sub, text};
-use super::quantity::Quantity;
 use super::validation::container_each as each;
 use super::validation::profiles::{SECCOMP_CONTAINER, SECCOMP_POD};
 use super::{Target, names};
@@ -264,7 +265,7 @@ fn twice(items: &[Value], field: &str, path: &Path<'_>, out: &mut Vec<String>) {
         let value = text(item, field);
         if !seen.insert(value) {
             let path = path.index(index);
-            out.push(format!("{}: duplicate {field} {}", path.child(field), go_quote(value)));
+            out.push(format!("{}: duplicate {field} {}", path.child(field), quote(value)));
         }
     }
 }
@@ -304,7 +305,7 @@ fn container(
         let value = text(variable, "value");
         if object(variable, "valueFrom").is_some() || value == reference || !value.contains(&reference) {
             let path = variables.index(index);
-            let quoted = go_quote(name);
+            let quoted = quote(name);
             out.push(format!("{path}: hides previous definition of {quoted}, which may be dropped when using apply"));
         }
     }
@@ -328,13 +329,13 @@ fn address(text: &str, path: &Path<'_>, out: &mut Vec<String>) {
     match names::ip(text) {
         names::Ip::None => {}
         names::Ip::LeadingZeros(address) | names::Ip::Mapped(address) => {
-            let quoted = go_quote(text);
+            let quoted = quote(text);
             out.push(format!("{path}: non-standard IP address {quoted} is invalid: use \"{address}\""));
         }
         names::Ip::Good(address) => {
             let canonical = address.to_string();
             if address.is_ipv6() && canonical != text {
-                let quoted = go_quote(text);
+                let quoted = quote(text);
                 out.push(format!(
                     "{path}: IPv6 address {quoted} should be in RFC 5952 canonical format (\"{canonical}\")"
                 ));

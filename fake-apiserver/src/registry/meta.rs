@@ -1,10 +1,10 @@
 //! Metadata rules that hold for every kind, and the options of writes.
 
+use apimachinery::go::quote;
 use apimachinery::value::{Map, Value, json};
 
 use super::call::Call;
 use crate::admission::Rejection;
-use crate::objects::field::go_quote;
 use crate::refusal::{self, Cause};
 
 /// A text field, `""` if absent.
@@ -78,7 +78,7 @@ pub(crate) fn options_of(call: &Call, kind: &str, named: &str) -> Result<Value, 
         }
         // A blank is the only white space that can be printed.
         let printable = |letter: char| !letter.is_control() && (!letter.is_whitespace() || letter == ' ');
-        let quoted = go_quote(manager);
+        let quoted = quote(manager);
         // Each quotes the whole name, which may be longer than it may be.
         for (at, letter) in manager.char_indices().filter(|(_, letter)| !printable(*letter)).take(128) {
             let text = format!("invalid character U+{:04X} (at position {at})", u32::from(letter));

@@ -1,11 +1,11 @@
 //! Label and field selectors of lists and watches.
 
+use apimachinery::go::quote;
 use apimachinery::labels::Selector;
 use apimachinery::value::Value;
 
 use super::{Call, Resource};
 use crate::admission::Rejection;
-use crate::objects::field::go_quote;
 use crate::store::Object;
 
 /// What a list or watch is narrowed to.
@@ -167,7 +167,7 @@ fn check_field(resource: &Resource, field: &str) -> Result<(), String> {
         _ if words_of_own => Err(format!("field label not supported: {field}")),
         _ => Err(format!(
             "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
-            go_quote(field)
+            quote(field)
         )),
     }
 }

@@ -1,9 +1,10 @@
 //! Sprig's text functions.
 
+use apimachinery::go::quote;
+
 use super::budget::fits;
 use super::{Context, Function, MANY, any, int, string, strval};
 use crate::value::Value;
-use crate::value::format::quote;
 
 /// A function of one string to one string.
 macro_rules! one {

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::quoted;
+use apimachinery::go::quote;
 
 /// Why a text is no range such as `10.0.0.0/8`; `None` if it is one. Bits of the host may be set.
 pub(crate) fn prefix(text: &str) -> Option<String> {
     let why = refused(text)?;
-    Some(format!("netip.ParsePrefix({}): {why}", quoted(text)))
+    Some(format!("netip.ParsePrefix({}): {why}", quote(text)))
 }
 
 fn refused(text: &str) -> Option<String> {
@@ -18,13 +18,13 @@ fn refused(text: &str) -> Option<String> {
     let most = match address.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => 32,
         Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return Some(format!("ParseAddr({}): {}", quoted(address), no_address(address))),
+        Err(_) => return Some(format!("ParseAddr({}): {}", quote(address), no_address(address))),
     };
     let leading = bits.len() > 1 && !bits.starts_with(|c: char| ('1'..='9').contains(&c));
     match bits.parse::<i64>() {
         Ok(n) if !leading && (0..=most).contains(&n) => None,
         Ok(_) if !leading => Some("prefix length out of range".to_owned()),
-        _ => Some(format!("bad bits after slash: {}", quoted(bits))),
+        _ => Some(format!("bad bits after slash: {}", quote(bits))),
     }
 }
 
@@ -54,11 +54,11 @@ fn no_v4(text: &str) -> String {
                 }
             }
             '.' if digits == 0 || at + 1 == text.len() => {
-                return format!("IPv4 field must have at least one digit (at {})", quoted(here()));
+                return format!("IPv4 field must have at least one digit (at {})", quote(here()));
             }
             '.' if dots == 3 => return "IPv4 address too long".to_owned(),
             '.' => (value, digits, dots) = (0, 0, dots + 1),
-            _ => return format!("unexpected character (at {})", quoted(here())),
+            _ => return format!("unexpected character (at {})", quote(here())),
         }
     }
     "IPv4 address too short".to_owned()
@@ -68,7 +68,7 @@ fn no_v4(text: &str) -> String {
 fn no_v6(text: &str) -> String {
     if let Some(at) = text.find(|c: char| !(c.is_ascii_hexdigit() || c == ':' || c == '.')) {
         let at = text.get(at..).unwrap_or_default();
-        return format!("each colon-separated field must have at least one digit (at {})", quoted(at));
+        return format!("each colon-separated field must have at least one digit (at {})", quote(at));
     }
     if text.split(':').any(|field| field.len() > 4) {
         return "each group must have 4 or less digits".to_owned();

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use apimachinery::go::quote;
 use apimachinery::value::Value;
 
 use super::nanoseconds;
-use crate::golang::quoted;
 
 const MILLISECOND: i128 = 1_000_000;
 
@@ -40,7 +40,7 @@ pub(crate) fn problems(config: &Value) -> Vec<String> {
         ("/envoyAccessLogService/address", "envoy access log service"),
     ] {
         if let Some(address) = text(pointer).filter(|a| !a.is_empty()) {
-            note(&format!("invalid {what} address {}: ", quoted(address)), address_ok(address));
+            note(&format!("invalid {what} address {}: ", quote(address)), address_ok(address));
         }
     }
     for (field, what) in [("proxyAdminPort", "invalid proxy admin port: "), ("statusPort", "invalid status port: ")] {
@@ -52,7 +52,7 @@ pub(crate) fn problems(config: &Value) -> Vec<String> {
         [("controlPlaneAuthPolicy", &["NONE", "MUTUAL_TLS"][..]), ("interceptionMode", &["REDIRECT", "TPROXY", "NONE"])]
     {
         if let Some(value) = text(&format!("/{field}")).filter(|v| !names.contains(v)) {
-            note("", Err(format!("unknown value {} for {field}", quoted(value))));
+            note("", Err(format!("unknown value {} for {field}", quote(value))));
         }
     }
     let of = |field: &str| config.get(field).filter(|v| !v.is_null());
@@ -87,7 +87,7 @@ fn port_ok(port: f64) -> Result<(), String> {
 
 /// `host:port`, `[v6]:port`.
 fn address_ok(address: &str) -> Result<(), String> {
-    let split = |why: &str| Err(format!("unable to split {}: address {address}: {why}", quoted(address)));
+    let split = |why: &str| Err(format!("unable to split {}: address {address}: {why}", quote(address)));
     let (host, port) = match address.rsplit_once(':') {
         None => return split("missing port in address"),
         Some((host, port)) => match host.strip_prefix('[') {
@@ -99,16 +99,16 @@ fn address_ok(address: &str) -> Result<(), String> {
             None => (host, port),
         },
     };
-    let number: i64 = port.parse().map_err(|_| {
-        format!("port ({port}) is not a number: strconv.Atoi: parsing {}: invalid syntax", quoted(port))
-    })?;
+    let number: i64 = port
+        .parse()
+        .map_err(|_| format!("port ({port}) is not a number: strconv.Atoi: parsing {}: invalid syntax", quote(port)))?;
     if !(1..=65535).contains(&number) {
         return Err(format!("port number {number} must be in the range 1..65535"));
     }
     if is_host(host) || host.parse::<IpAddr>().is_ok() {
         return Ok(());
     }
-    Err(format!("{} is not a valid hostname or an IP address", quoted(host)))
+    Err(format!("{} is not a valid hostname or an IP address", quote(host)))
 }
 
 fn is_host(name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use apimachinery::go::quote;
 use apimachinery::value::Value as Json;
 
 use super::Value;
@@ -243,28 +244,4 @@ impl Spec {
         }
         " ".repeat(missing) + &text
     }
-}
-
-/// A Go string literal (`strconv.Quote`).
-pub fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => put(&mut out, format_args!("\\x{:02x}", c as u32)),
-            c if (0x80..0xa0).contains(&(c as u32)) => put(&mut out, format_args!("\\u{:04x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -1,6 +1,6 @@
 //! The apiserver's words for text that is no JSON.
 
-use crate::objects::field::go_quote;
+use apimachinery::go::quote;
 
 /// What is wrong with a JSON text, as Go's decoder says it; `None` when it is well formed.
 pub(crate) fn syntax_error(text: &[u8]) -> Option<String> {
@@ -22,7 +22,7 @@ fn bad(byte: u8, context: &str) -> String {
         b'\'' => "'\\''".to_owned(),
         b'"' => "'\"'".to_owned(),
         other => {
-            let text = go_quote(&char::from(other).to_string());
+            let text = quote(&char::from(other).to_string());
             format!("'{}'", text.trim_matches('"'))
         }
     };

@@ -72,7 +72,7 @@ fn values_of_a_wrong_type() {
             r#"{"nodeSelector":{"a":true}}"#,
             "json: cannot unmarshal bool into Go struct field PodSpec.spec.nodeSelector of type string",
         ),
-        (r#"{"containers":[{"resources":{"requests":{"cpu":"abc"}}}]}"#, crate::objects::quantity::FORMAT_ERROR),
+        (r#"{"containers":[{"resources":{"requests":{"cpu":"abc"}}}]}"#, super::typed::FORMAT_ERROR),
         (
             r#"{"containers":[{"command":"x"}]}"#,
             "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string",

@@ -4,6 +4,7 @@
 //! (`typed.rs`) would build every map and text anew. Whatever is wrong, unknown or rare is left to that reading: it gives the
 //! same object, and the words for what is wrong. A property test holds the two together.
 
+use apimachinery::quantity::Quantity;
 use apimachinery::schema::Kind;
 use apimachinery::value::{Map, Number, Value};
 use base64::Engine as _;
@@ -11,7 +12,6 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::times;
 use super::typed::{fill, is_left_out, zero};
-use crate::objects::quantity::Quantity;
 use crate::objects::types::{Field, Type};
 
 /// The object has to be read again: something in it is wrong, unknown or rare.

@@ -10,7 +10,7 @@ pub(super) fn canonical(text: &str, micro: bool) -> Result<String, String> {
         Ok(time) if well_formed => Ok(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         _ => {
             let layout = if micro { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
-            let quoted = crate::objects::field::go_quote(text);
+            let quoted = apimachinery::go::quote(text);
             Err(format!("parsing time {quoted} as \"{layout}\": cannot parse {quoted} as \"2006\""))
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
+use apimachinery::quantity::Quantity;
 use apimachinery::schema::Kind;
 use apimachinery::value::{List, Map, Number, Text, Unordered, Value};
 use base64::Engine as _;
@@ -11,8 +12,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::times;
-use crate::objects::quantity::{FORMAT_ERROR, Quantity};
 use crate::objects::types::{Field, Type};
+
+/// What the apiserver answers to a text that is no quantity.
+pub(super) const FORMAT_ERROR: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 /// Most unknown and duplicate fields that are reported.
 const MOST_STRICT_ERRORS: usize = 100;

@@ -209,7 +209,7 @@ fn http_get(handler: &mut Value) {
 
 /// The class of service that a pod's requests and limits give it.
 pub(crate) fn qos_class(spec: &Value) -> &'static str {
-    use crate::objects::quantity::Quantity;
+    use apimachinery::quantity::Quantity;
     let (mut any, mut guaranteed) = (false, true);
     for field in ["containers", "initContainers"] {
         for container in list(spec, field) {

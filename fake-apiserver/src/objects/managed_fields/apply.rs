@@ -316,9 +316,9 @@ fn conflict(managed: &[Entry], conflicts: &[(usize, Set)]) -> Value {
 }
 
 fn printed(entry: &Entry) -> String {
-    let mut text = crate::objects::field::go_quote(&entry.manager);
+    let mut text = apimachinery::go::quote(&entry.manager);
     if !entry.subresource.is_empty() {
-        text.push_str(&format!(" with subresource {}", crate::objects::field::go_quote(&entry.subresource)));
+        text.push_str(&format!(" with subresource {}", apimachinery::go::quote(&entry.subresource)));
     }
     if !entry.apply {
         text.push_str(&format!(" using {}", entry.api_version));

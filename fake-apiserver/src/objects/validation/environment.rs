@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::objects::quantity::Quantity;
+use apimachinery::quantity::Quantity;
 use apimachinery::value::Value;
 
 use super::meta::invalid_each;

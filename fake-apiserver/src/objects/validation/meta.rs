@@ -169,7 +169,7 @@ pub(crate) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         let added: Vec<&str> =
             list(new, "finalizers").iter().filter(|name| !before.contains(name)).filter_map(Value::as_str).collect();
         if !added.is_empty() {
-            let quoted: Vec<String> = added.iter().map(|name| crate::objects::field::go_quote(name)).collect();
+            let quoted: Vec<String> = added.iter().map(|name| apimachinery::go::quote(name)).collect();
             let detail = format!(
                 "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
                 quoted.join(", ")

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use apimachinery::go::quote;
 use apimachinery::value::Value;
 
 use super::container;
 use super::volumes::local_path;
-use crate::objects::field::{FieldError, Path, go_quote};
+use crate::objects::field::{FieldError, Path};
 use crate::objects::get::{entries, list, object, sub, text};
 
 /// Followed by the name of a container.
@@ -35,7 +36,7 @@ pub(super) fn annotations(pod: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
         }
         let profile = profile.as_str().unwrap_or_default();
         if !matches!(profile, "" | "runtime/default" | "unconfined") && !profile.starts_with("localhost/") {
-            let detail = format!("invalid AppArmor profile name: {}", go_quote(profile));
+            let detail = format!("invalid AppArmor profile name: {}", quote(profile));
             errors.push(FieldError::invalid_str(&path.key(key), profile, detail));
         }
     }

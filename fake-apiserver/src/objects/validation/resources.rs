@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::objects::quantity::Quantity;
+use apimachinery::quantity::Quantity;
 use apimachinery::value::{Value, json};
 
 use super::meta::invalid_each;

@@ -1,5 +1,6 @@
 //! Claims of storage.
 
+use apimachinery::quantity::Quantity;
 use apimachinery::value::Value;
 
 use super::meta::invalid_each;
@@ -7,7 +8,6 @@ use super::selector::label_selector;
 use crate::objects::field::{FieldError, Path};
 use crate::objects::get::{list, object, sub, text};
 use crate::objects::names;
-use crate::objects::quantity::Quantity;
 
 /// The spec of a PersistentVolumeClaim, or of a claim's template.
 pub(crate) fn claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {

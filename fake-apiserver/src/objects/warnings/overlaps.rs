@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
 
+use apimachinery::go::quote;
 use apimachinery::value::Value;
 
 use super::MOST;
-use crate::objects::field::go_quote;
 use crate::objects::get::{list, object, text};
 
 /// A file and what it comes from (empty where the volume has one source only).
@@ -18,7 +18,7 @@ struct File<'a> {
 
 impl std::fmt::Display for File<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&go_quote(self.path))?;
+        f.write_str(&quote(self.path))?;
         if self.source.is_empty() { Ok(()) } else { write!(f, " ({})", self.source) }
     }
 }
@@ -26,15 +26,14 @@ impl std::fmt::Display for File<'_> {
 /// Warnings about all volumes of a spec.
 pub(super) fn files(spec: &Value, out: &mut Vec<String>) {
     for volume in list(spec, "volumes") {
-        let name = go_quote(text(volume, "name"));
+        let name = quote(text(volume, "name"));
         for (field, title, key) in [
             ("configMap", "ConfigMap ", "name"),
             ("secret", "Secret ", "secretName"),
             ("downwardAPI", "DownwardAPI", ""),
         ] {
             let Some(source) = object(volume, field) else { continue };
-            let what =
-                if key.is_empty() { title.to_owned() } else { format!("{title}{}", go_quote(text(source, key))) };
+            let what = if key.is_empty() { title.to_owned() } else { format!("{title}{}", quote(text(source, key))) };
             let mut seen = Seen::default();
             for file in of_items(source, "") {
                 seen.add(file, &name, &what, out);
@@ -54,7 +53,7 @@ fn projected(projected: &Value, name: &str, out: &mut Vec<String>) {
             let title = if title == "DownwardAPI" {
                 title.to_owned()
             } else {
-                format!("{title} {}", go_quote(text(source, "name")))
+                format!("{title} {}", quote(text(source, "name")))
             };
             Some(of_items(source, &title))
         };

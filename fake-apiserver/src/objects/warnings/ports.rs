@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use apimachinery::go::quote;
 use apimachinery::value::Value;
 
 use super::MOST;
-use crate::objects::field::{Path, go_quote};
+use crate::objects::field::Path;
 use crate::objects::get::{int, list, text};
 use crate::objects::validation::container_each as each;
 
@@ -97,7 +98,7 @@ pub(super) fn names(spec: &Value, path: &Path<'_>, out: &mut Vec<String>) {
             if let Some(first) = all.get(name) {
                 out.push(format!(
                     "{here}: duplicate port name {} with {first}, services and probes that select ports by name will use {first}",
-                    go_quote(name)
+                    quote(name)
                 ));
             } else {
                 all.insert(name.to_owned(), here);

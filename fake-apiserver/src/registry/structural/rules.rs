@@ -1,5 +1,6 @@
 //! `x-kubernetes-validations`: CEL rules of a schema, on the value that they stand at.
 
+use apimachinery::go::quote;
 use apimachinery::value::Value;
 use kube_cel::cel::Value as Cel;
 
@@ -7,7 +8,7 @@ use super::compiled;
 use super::validate::error;
 use crate::admission::{Budget, UserInfo, Variables, from_json};
 use crate::core::Core;
-use crate::objects::field::{ErrorType, FieldError, go_quote};
+use crate::objects::field::{ErrorType, FieldError};
 
 /// Cost of all rules of one object at most.
 const BUDGET: i64 = 100_000_000;
@@ -70,7 +71,7 @@ impl Walk<'_> {
             values.push(("oldSelf", old_self(old, optional)));
         }
         let variables = Variables { values, user: self.user, cluster: self.core };
-        let kind = go_quote(schema["type"].as_str().unwrap_or("object"));
+        let kind = quote(schema["type"].as_str().unwrap_or("object"));
         let place = match text("fieldPath") {
             "" => at.to_owned(),
             path => format!("{at}{path}").trim_start_matches('.').to_owned(),

@@ -1,9 +1,10 @@
 //! Values of custom resources against their schema, in the words of apiextensions (`operations/custom-resource`).
 
+use apimachinery::go::quote;
 use apimachinery::value::{List, Map, Value};
 
 use super::compiled;
-use crate::objects::field::{ErrorType, FieldError, go_quote};
+use crate::objects::field::{ErrorType, FieldError};
 
 /// What is wrong with a value; `at` is its place (`spec.size`, empty for the object itself).
 pub(super) fn check(schema: &Value, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
@@ -32,7 +33,7 @@ pub(super) fn error(error_type: ErrorType, at: &str, value: String, detail: impl
 
 fn invalid(at: &str, value: &Value, rule: &str) -> FieldError {
     let printed = match value {
-        Value::String(text) => go_quote(text),
+        Value::String(text) => quote(text),
         other => other.to_string(),
     };
     error(ErrorType::Invalid, at, printed, format!("{at} in body {rule}"))
@@ -59,7 +60,7 @@ fn of_type(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldError>) -
             return true;
         }
         let detail = format!("{at} in body must be of type integer,string: {found:?}");
-        errors.push(error(ErrorType::TypeInvalid, at, go_quote(found), detail));
+        errors.push(error(ErrorType::TypeInvalid, at, quote(found), detail));
         return false;
     }
     let Some(wanted) = rules.get("type").and_then(Value::as_str) else { return true };
@@ -67,7 +68,7 @@ fn of_type(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldError>) -
         return true;
     }
     let detail = format!("{at} in body must be of type {wanted}: {found:?}");
-    errors.push(error(ErrorType::TypeInvalid, at, go_quote(found), detail));
+    errors.push(error(ErrorType::TypeInvalid, at, quote(found), detail));
     false
 }
 
@@ -76,15 +77,15 @@ fn one_of_values(rules: &Map, value: &Value, at: &str, errors: &mut Vec<FieldErr
     if allowed.contains(value) {
         return;
     }
-    let quote = |value: &Value| match value {
-        Value::String(text) => go_quote(text),
-        other => go_quote(&other.to_string()),
+    let printed_in_quotes = |value: &Value| match value {
+        Value::String(text) => quote(text),
+        other => quote(&other.to_string()),
     };
     let printed = match value {
-        Value::String(text) => go_quote(text),
+        Value::String(text) => quote(text),
         other => other.to_string(),
     };
-    let allowed: Vec<String> = allowed.iter().map(quote).collect();
+    let allowed: Vec<String> = allowed.iter().map(printed_in_quotes).collect();
     errors.push(error(ErrorType::NotSupported, at, printed, format!("supported values: {}", allowed.join(", "))));
 }
 
@@ -138,8 +139,8 @@ fn string(rules: &Map, text: &str, at: &str, errors: &mut Vec<FieldError>) {
     if let Some(format) = rules.get("format").and_then(Value::as_str)
         && !compiled::has_format(format, text)
     {
-        let detail = format!("{at} in body must be of type {format}: {}", go_quote(text));
-        errors.push(error(ErrorType::Invalid, at, go_quote(text), detail));
+        let detail = format!("{at} in body must be of type {format}: {}", quote(text));
+        errors.push(error(ErrorType::Invalid, at, quote(text), detail));
     }
 }
 
@@ -180,7 +181,7 @@ fn duplicates(rules: &Map, items: &[Value], at: &str, errors: &mut Vec<FieldErro
         };
         let printed = identity.to_string();
         if !seen.insert(printed.clone()) {
-            let printed = identity.as_str().map_or(printed, go_quote);
+            let printed = identity.as_str().map_or(printed, quote);
             errors.push(error(ErrorType::Duplicate, &format!("{at}[{index}]"), printed, ""));
         }
     }
