@@ -48,14 +48,18 @@ pub fn json_merge(original: Value, patch: Value) -> Value {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
     for (key, value) in patch {
         if value.is_null() {
-            fields.remove(&key);
+            gone.push(key);
+        } else if let Some(before) = fields.get_mut(&key) {
+            *before = json_merge(before.take(), value);
         } else {
-            let before = fields.get_mut(&key).map(Value::take).unwrap_or_default();
-            fields.insert(key, json_merge(before, value));
+            new.push((key, json_merge(Value::Null, value)));
         }
     }
+    fields.remove_all(&gone);
+    fields.insert_all(new);
     Value::Object(fields)
 }
 

@@ -11,16 +11,12 @@ const INVALID_INDEX: &str = "invalid index referenced";
 
 type Operation = Map;
 
-/// From so many fields on that one map gets in a row, they are put into it at once: a map is a sorted run, and moving what
-/// lies behind each of them would cost the square of their number.
-const MANY: usize = 16;
-
 pub(super) fn apply(operations: &[Operation], mut document: Value) -> Result<Value, Error> {
     let mut copied = 0;
     for run in
         operations.chunk_by(|one, next| target(one).is_some_and(|target_of_one| target(next) == Some(target_of_one)))
     {
-        if run.len() >= MANY && add_fields(&mut document, run) {
+        if run.len() > 1 && add_fields(&mut document, run) {
             continue;
         }
         for operation in run {
@@ -51,7 +47,9 @@ fn add_fields(document: &mut Value, run: &[Operation]) -> bool {
     let path = |operation| member(operation, "path").ok().flatten().unwrap_or_default();
     let first = run.first().map(path).unwrap_or_default();
     let Some((Value::Object(map), _)) = find_mut(document, first) else { return false };
-    map.extend(run.iter().filter_map(|operation| Some((split(path(operation))?.1, value_of(operation)))));
+    map.insert_all(
+        run.iter().filter_map(|operation| Some((split(path(operation))?.1.into(), value_of(operation)))).collect(),
+    );
     true
 }
 

@@ -33,13 +33,14 @@ pub(super) fn merge(mut original: Fields, mut patch: Fields, schema: Schema<'_>)
         set_orders(&mut original, &mut patch, schema)?;
         delete_from_lists(&mut original, &mut patch, schema)?;
     }
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
     for (key, value) in patch {
         if value.is_null() {
-            original.remove(&key);
+            gone.push(key);
             continue;
         }
         let Some(before) = original.get_mut(&key) else {
-            set(&mut original, key, value);
+            new.extend(taken_over(value).map(|value| (key, value)));
             continue;
         };
         let member = schema.member(&key);
@@ -53,9 +54,14 @@ pub(super) fn merge(mut original: Fields, mut patch: Fields, schema: Schema<'_>)
             (Value::Array(before), Value::Array(value)) => {
                 *before = lists(std::mem::take(before), value, member)?;
             }
-            (_, value) => set(&mut original, key, value),
+            (before, value) => match taken_over(value) {
+                Some(value) => *before = value,
+                None => gone.push(key),
+            },
         }
     }
+    original.remove_all(&gone);
+    original.insert_all(new);
     Ok(original)
 }
 
@@ -66,14 +72,10 @@ fn lists(original: List, patch: List, member: Member<'_>) -> Result<List, Error>
     }
 }
 
-/// Takes over a value that the original has nothing for.
-fn set(original: &mut Fields, key: Text, mut value: Value) {
+/// A value that the original has nothing for; `None` if nothing is left of it.
+fn taken_over(mut value: Value) -> Option<Value> {
     drop_nulls(&mut value);
-    if drop_directives(&mut value) {
-        original.insert(key, value);
-    } else {
-        original.remove(&key);
-    }
+    drop_directives(&mut value).then_some(value)
 }
 
 /// Nulls within a new value mean fields that are not there.

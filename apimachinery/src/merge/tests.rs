@@ -1,4 +1,4 @@
-use crate::value::{Value, json};
+use crate::value::{Map, Value, json};
 use k8s_openapi::DeepMerge;
 use k8s_openapi::api::core::v1::Pod;
 use proptest::prelude::*;
@@ -330,6 +330,23 @@ fn without_empty_lists(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(without_empty_lists),
         _ => {}
+    }
+}
+
+/// Law: linear cost, whatever comes and goes.
+#[test]
+fn many_fields_come_and_go() {
+    let labels = |from: usize, value: &dyn Fn(usize) -> Value| -> Value {
+        let labels = (from..200_000).step_by(2).map(|number| (format!("l{number:06}"), value(number)));
+        json!({ "metadata": { "labels": labels.collect::<Map>() } })
+    };
+    let text = |number: usize| number.to_string().into();
+    let merges: [fn(Value, Value) -> Value; 2] = [merged, json_merge];
+    for merge in merges {
+        let all = merge(labels(0, &text), labels(1, &text));
+        assert_eq!(all["metadata"]["labels"].as_object().unwrap().len(), 200_000);
+        let half = merge(all, labels(0, &|_| Value::Null));
+        assert_eq!(half, labels(1, &text));
     }
 }
 

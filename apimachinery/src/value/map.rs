@@ -26,6 +26,9 @@ impl Unordered {
 /// Up to so many fields are looked through one by one.
 const SHORT: usize = 16;
 
+/// So many fields are set one by one.
+const FEW: usize = 8;
+
 /// The fields of an object, with the methods of `serde_json`'s map.
 #[derive(Clone, Default)]
 pub struct Map(EcoVec<(Text, Value)>);
@@ -130,6 +133,24 @@ impl Map {
     /// Takes a field away, with its name.
     pub fn remove_entry(&mut self, name: &str) -> Option<(Text, Value)> {
         self.position(name).map(|at| self.0.remove(at))
+    }
+
+    /// Sets fields. Many are put in order together: each by itself would move all that lies behind it.
+    pub fn insert_all(&mut self, fields: Vec<(Text, Value)>) {
+        if fields.len() > FEW {
+            self.extend(fields);
+        } else {
+            for (name, value) in fields {
+                self.insert(name, value);
+            }
+        }
+    }
+
+    /// Takes fields away; the names are in order.
+    pub fn remove_all(&mut self, names: &[Text]) {
+        if names.iter().any(|name| self.contains_key(name)) {
+            self.0.retain(|(name, _)| names.binary_search(name).is_err());
+        }
     }
 
     /// A field that may be there.
