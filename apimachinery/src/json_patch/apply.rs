@@ -13,9 +13,8 @@ type Operation = Map;
 
 pub(super) fn apply(operations: &[Operation], mut document: Value) -> Result<Value, Error> {
     let mut copied = 0;
-    for run in
-        operations.chunk_by(|one, next| target(one).is_some_and(|target_of_one| target(next) == Some(target_of_one)))
-    {
+    // What one map gets in a row it gets at once: by itself, each field would move all that lies behind it.
+    for run in operations.chunk_by(|one, next| target(one).is_some_and(|of_one| target(next) == Some(of_one))) {
         if run.len() > 1 && add_fields(&mut document, run) {
             continue;
         }

@@ -1,4 +1,7 @@
-//! Where the registry asks what objects are: decoding, defaults, validation, managed fields, patches.
+//! Where the registry asks what objects are: decoding, defaults, managed fields, validation, patches.
+
+mod patch;
+mod valid;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,18 +11,19 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::{Gvk, Resource};
-use crate::admission::{GroupVersionKind, Rejection, validate_configuration};
+use crate::admission::{GroupVersionKind, Rejection};
 use crate::core::Core;
 use crate::kinds::old;
 use crate::memo::{SPEC, Same};
 use crate::objects::decode::{self, FieldValidation, Format};
-use crate::objects::field::{FieldError, Path, invalid_status};
 use crate::objects::managed_fields::{self, Writer};
 use crate::objects::memory;
-use crate::objects::patch::{self as patches, PatchType};
-use crate::objects::{Target, defaults, strategy, validation, warnings};
+use crate::objects::{Target, defaults, strategy};
 use crate::store::Object;
 use crate::version::KubernetesVersion;
+
+pub(crate) use patch::{apply_to_nothing, check_patch_options, patch};
+pub(crate) use valid::{validate_create, validate_update};
 
 /// The kind as the objects' functions name it: a version of old times is what it is called today.
 pub(crate) fn target(gvk: &Gvk) -> Target<'_> {
@@ -234,6 +238,12 @@ pub(crate) fn track_update(core: &Core, call: &Call, new: &mut Value, old: &Valu
     with_writer(core, call, |writer| managed_fields::update(target(&gvk), Some(old), new, writer));
 }
 
+/// Writes down who changed what through a subresource with a kind of its own.
+pub(crate) fn track_subresource(core: &Core, call: &Call, new: &mut Value, old: &Value) {
+    let gvk = call.resource.gvk.clone();
+    with_writer(core, call, |writer| managed_fields::update(target(&gvk), Some(old), new, writer));
+}
+
 /// What a kind does to every new object, which has its name and uid by now.
 pub(crate) fn prepare_for_create(core: &Core, call: &Call, object: &mut Value) {
     let (resource, memory) = (&call.resource, call.memory(core));
@@ -290,89 +300,6 @@ fn keep_custom(subresource: &str, new: &mut Value, old: &Value) {
     };
 }
 
-/// Refuses a new object that is not valid; warnings go to the call.
-pub(crate) fn validate_create(core: &Core, call: &mut Call, object: &Value) -> Result<(), Rejection> {
-    let resource = &*call.resource;
-    if (&*resource.gvk.group, &*resource.gvk.kind) == ("", "Pod") {
-        return validate_new_pod(core, call, object);
-    }
-    let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
-    errors.extend(super::structural::validate(core, resource, object, None));
-    errors.extend(validate_webhooks(resource, object, None));
-    refuse(resource, object, &errors)?;
-    super::admit::merge(&mut call.warnings, warnings::created(target(&resource.gvk), object));
-    Ok(())
-}
-
-/// The same for a pod, whose spec is validated once for all pods that share it.
-fn validate_new_pod(core: &Core, call: &mut Call, object: &Value) -> Result<(), Rejection> {
-    let memory = call.memory(core);
-    let part = validation::PodPart::of(object);
-    let judge = || {
-        let errors = part.validate();
-        let warnings = if errors.is_empty() { part.warnings() } else { Vec::new() };
-        Arc::new(memory::Judged { errors, warnings })
-    };
-    let judged = memory.map_or_else(judge, |memory| {
-        let question = memory::Part {
-            spec: Same(part.spec.clone()),
-            annotations: Same(part.annotations.clone()),
-            name: part.name.to_owned(),
-        };
-        memory.judged.get(&question).unwrap_or_else(|| {
-            let judged = judge();
-            memory.judged.put(question, Arc::clone(&judged), SPEC);
-            judged
-        })
-    });
-    let texts_of = |field: &str| Same(object["metadata"][field].clone());
-    let labels = memory.map(|memory| (memory, [texts_of("labels"), texts_of("annotations")]));
-    let sound = labels.as_ref().is_some_and(|(memory, labels)| memory.sound.get(labels).is_some());
-    let mut errors = validation::pod_metadata(object, sound);
-    if let Some((memory, labels)) = labels.filter(|_| errors.is_empty() && !sound) {
-        memory.sound.put(labels, (), SPEC);
-    }
-    errors.extend_from_slice(&judged.errors);
-    refuse(&call.resource, object, &errors)?;
-    super::admit::merge(&mut call.warnings, warnings::of_name(object));
-    super::admit::merge(&mut call.warnings, judged.warnings.clone());
-    Ok(())
-}
-
-/// Refuses a change that is not valid.
-pub(crate) fn validate_update(
-    core: &Core,
-    resource: &Resource,
-    subresource: Option<&super::Subresource>,
-    new: &Value,
-    old: &Value,
-    texts: &mut Vec<String>,
-) -> Result<(), Rejection> {
-    let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
-    let mut errors = validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource);
-    errors.extend(super::structural::validate(core, resource, new, Some(old)));
-    errors.extend(validate_webhooks(resource, new, Some(old)));
-    refuse(resource, new, &errors)?;
-    super::admit::merge(texts, warnings::warnings(target(&resource.gvk), new));
-    Ok(())
-}
-
-/// Webhook configurations and policies are admission's to judge.
-fn validate_webhooks(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    match &*resource.gvk.group {
-        "admissionregistration.k8s.io" => validate_configuration(&resource.gvk.kind, new, old),
-        _ => Vec::new(),
-    }
-}
-
-fn refuse(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<(), Rejection> {
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let name = super::meta::text(&object["metadata"], "name");
-    Err(rejection(invalid_status(target(&resource.gvk), name, errors)))
-}
-
 /// The object in the version in which its table holds it.
 pub(crate) fn to_storage(resource: &Resource, object: Value) -> Value {
     let mut stored =
@@ -413,83 +340,4 @@ pub(crate) fn as_read(resource: &Resource, object: Arc<Value>) -> Arc<Value> {
 /// Whether a write would change nothing but the times in managedFields.
 pub(crate) fn is_unchanged(new: &Value, old: &Value) -> bool {
     managed_fields::is_same(old, new)
-}
-
-/// Checks the options of a PATCH: apply needs a manager, and only apply can be forced.
-pub(crate) fn check_patch_options(call: &Call, apply: bool) -> Result<(), Rejection> {
-    let mut errors = Vec::new();
-    if apply && call.query.get("fieldManager").is_empty() {
-        errors.push(FieldError::required(&Path::root("fieldManager"), "is required for apply patch"));
-    }
-    if !apply && !call.query.get("force").is_empty() {
-        errors.push(FieldError::forbidden(&Path::root("force"), "may not be specified for non-apply patch"));
-    }
-    if errors.is_empty() {
-        return Ok(());
-    }
-    Err(rejection(invalid_status(Target::new("meta.k8s.io", "v1", "PatchOptions"), "", &errors)))
-}
-
-/// What a patch makes of an object.
-pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, Rejection> {
-    let kind = own_target(old);
-    let renamed = old::now(&call.resource.gvk.group, &call.resource.gvk.version).is_some().then(|| {
-        let mut renamed = old.clone();
-        renamed["apiVersion"] = kind.api_version().into();
-        renamed
-    });
-    let old = renamed.as_ref().unwrap_or(old);
-    let mut object = match PatchType::from_content_type(&call.content_type) {
-        Some(PatchType::Apply) => apply(core, call, kind, Some(old))?,
-        Some(sort) => {
-            let patched = patches::patch(kind, sort, old, &call.body, field_validation(call)).map_err(rejection)?;
-            super::admit::merge(&mut call.warnings, patched.warnings);
-            patched.object
-        }
-        None => return Err(Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")),
-    };
-    defaults::apply(kind, &mut object);
-    own_defaults(kind, &mut object);
-    call_by(&call.resource.gvk, &mut object);
-    if call.resource.is_custom() {
-        super::structural::fit(call, &mut object)?;
-    }
-    Ok(object)
-}
-
-/// Server-side apply. `?force=` is true for anything but the words for false.
-fn apply(core: &Core, call: &Call, kind: Target<'_>, live: Option<&Value>) -> Result<Value, Rejection> {
-    let force = !matches!(call.query.get("force"), "" | "0" | "f" | "F" | "false" | "FALSE" | "False");
-    let renamed = applied_long_ago(&call.resource.gvk, kind, &call.body);
-    let body = renamed.as_deref().unwrap_or(&call.body);
-    with_writer(core, call, |writer| patches::apply(kind, live, body, writer, force)).map_err(rejection)
-}
-
-/// What is applied in an old version, with today's `apiVersion`: nothing else of it changes, least of all who owns what.
-fn applied_long_ago(gvk: &Gvk, kind: Target<'_>, body: &[u8]) -> Option<Vec<u8>> {
-    old::now(&gvk.group, &gvk.version)?;
-    let mut applied = apimachinery::yaml::parse(&String::from_utf8_lossy(body)).ok()?;
-    if applied["apiVersion"] != gvk.api_version() {
-        return None;
-    }
-    applied["apiVersion"] = kind.api_version().into();
-    Some(applied.to_string().into_bytes())
-}
-
-/// Server-side apply of an object that is not there.
-pub(crate) fn apply_to_nothing(core: &Core, call: &mut Call) -> Result<Value, Rejection> {
-    let gvk = call.resource.gvk.clone();
-    let mut object = apply(core, call, target(&gvk), None)?;
-    default(core, &gvk, &mut object);
-    call_by(&gvk, &mut object);
-    if call.resource.is_custom() {
-        super::structural::fit(call, &mut object)?;
-    }
-    Ok(object)
-}
-
-/// Writes down who changed what through a subresource with a kind of its own.
-pub(crate) fn track_subresource(core: &Core, call: &Call, new: &mut Value, old: &Value) {
-    let gvk = call.resource.gvk.clone();
-    with_writer(core, call, |writer| managed_fields::update(target(&gvk), Some(old), new, writer));
 }
