@@ -102,17 +102,18 @@ pub fn quote(text: &str) -> String {
         let code = u32::from(character);
         // Writing to a String cannot fail.
         let _ = match character {
-            '"' | '\\' => write!(out, "\\{character}"),
-            ' '..='~' => write!(out, "{character}"),
-            '\u{7}' => write!(out, "\\a"),
-            '\u{8}' => write!(out, "\\b"),
-            '\u{c}' => write!(out, "\\f"),
-            '\n' => write!(out, "\\n"),
-            '\r' => write!(out, "\\r"),
-            '\t' => write!(out, "\\t"),
-            '\u{b}' => write!(out, "\\v"),
+            '"' => out.write_str("\\\""),
+            '\\' => out.write_str("\\\\"),
+            ' '..='~' => out.write_char(character),
+            '\u{7}' => out.write_str("\\a"),
+            '\u{8}' => out.write_str("\\b"),
+            '\u{c}' => out.write_str("\\f"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            '\u{b}' => out.write_str("\\v"),
             '\0'..='\u{7f}' => write!(out, "\\x{code:02x}"),
-            _ if is_printable(character) => write!(out, "{character}"),
+            _ if is_printable(character) => out.write_char(character),
             ..='\u{ffff}' => write!(out, "\\u{code:04x}"),
             _ => write!(out, "\\U{code:08x}"),
         };

@@ -80,7 +80,7 @@ pub(crate) struct Asked {
     sets: Mutex<Vec<[u64; 8]>>,
 }
 
-/// So many questions are known, and eight times as many.
+/// Sets of eight: some thousands of questions are known.
 const SETS: usize = 1024;
 
 impl Default for Asked {

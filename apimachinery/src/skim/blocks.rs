@@ -110,6 +110,7 @@ pub(super) fn escaped(backslashes: u64, carried: &mut bool) -> u64 {
     next
 }
 
+/// The same where backslashes follow one another.
 fn escaped_in_rows(backslashes: u64, carried: &mut bool) -> u64 {
     let mut escaped = u64::from(std::mem::take(carried));
     let mut left = backslashes & !escaped;
