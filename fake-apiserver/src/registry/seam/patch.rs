@@ -2,8 +2,8 @@
 
 use apimachinery::value::Value;
 
-use super::super::Gvk;
 use super::super::call::Call;
+use super::super::{Gvk, admit, structural};
 use super::{call_by, default, field_validation, own_defaults, own_target, rejection, target, with_writer};
 use crate::admission::Rejection;
 use crate::core::Core;
@@ -40,7 +40,7 @@ pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, 
         Some(PatchType::Apply) => apply(core, call, kind, Some(old))?,
         Some(sort) => {
             let patched = patches::patch(kind, sort, old, &call.body, field_validation(call)).map_err(rejection)?;
-            super::super::admit::merge(&mut call.warnings, patched.warnings);
+            admit::merge(&mut call.warnings, patched.warnings);
             patched.object
         }
         None => return Err(Rejection::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")),
@@ -49,7 +49,7 @@ pub(crate) fn patch(core: &Core, call: &mut Call, old: &Value) -> Result<Value, 
     own_defaults(kind, &mut object);
     call_by(&call.resource.gvk, &mut object);
     if call.resource.is_custom() {
-        super::super::structural::fit(call, &mut object)?;
+        structural::fit(call, &mut object)?;
     }
     Ok(object)
 }
@@ -80,7 +80,7 @@ pub(crate) fn apply_to_nothing(core: &Core, call: &mut Call) -> Result<Value, Re
     default(core, &gvk, &mut object);
     call_by(&gvk, &mut object);
     if call.resource.is_custom() {
-        super::super::structural::fit(call, &mut object)?;
+        structural::fit(call, &mut object)?;
     }
     Ok(object)
 }

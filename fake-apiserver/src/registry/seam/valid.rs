@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use apimachinery::value::Value;
 
-use super::super::Resource;
 use super::super::call::Call;
+use super::super::{Resource, Subresource, admit, meta, structural};
 use super::{rejection, target};
 use crate::admission::{Rejection, validate_configuration};
 use crate::core::Core;
 use crate::memo::{SPEC, Same};
 use crate::objects::field::{FieldError, invalid_status};
-use crate::objects::memory;
-use crate::objects::{validation, warnings};
+use crate::objects::{memory, validation, warnings};
 
 /// Refuses a new object that is not valid; warnings go to the call.
 pub(crate) fn validate_create(core: &Core, call: &mut Call, object: &Value) -> Result<(), Rejection> {
@@ -21,10 +20,10 @@ pub(crate) fn validate_create(core: &Core, call: &mut Call, object: &Value) -> R
         return validate_new_pod(core, call, object);
     }
     let mut errors = validation::create(target(&resource.gvk), object, resource.namespaced);
-    errors.extend(super::super::structural::validate(core, resource, object, None));
+    errors.extend(structural::validate(core, resource, object, None));
     errors.extend(validate_webhooks(resource, object, None));
     refuse(resource, object, &errors)?;
-    super::super::admit::merge(&mut call.warnings, warnings::created(target(&resource.gvk), object));
+    admit::merge(&mut call.warnings, warnings::created(target(&resource.gvk), object));
     Ok(())
 }
 
@@ -58,8 +57,8 @@ fn validate_new_pod(core: &Core, call: &mut Call, object: &Value) -> Result<(), 
     }
     errors.extend_from_slice(&judged.errors);
     refuse(&call.resource, object, &errors)?;
-    super::super::admit::merge(&mut call.warnings, warnings::of_name(object));
-    super::super::admit::merge(&mut call.warnings, judged.warnings.clone());
+    admit::merge(&mut call.warnings, warnings::of_name(object));
+    admit::merge(&mut call.warnings, judged.warnings.clone());
     Ok(())
 }
 
@@ -67,17 +66,17 @@ fn validate_new_pod(core: &Core, call: &mut Call, object: &Value) -> Result<(), 
 pub(crate) fn validate_update(
     core: &Core,
     resource: &Resource,
-    subresource: Option<&super::super::Subresource>,
+    subresource: Option<&Subresource>,
     new: &Value,
     old: &Value,
     texts: &mut Vec<String>,
 ) -> Result<(), Rejection> {
     let subresource = subresource.map(|subresource| &*subresource.name).unwrap_or_default();
     let mut errors = validation::update(target(&resource.gvk), new, old, resource.namespaced, subresource);
-    errors.extend(super::super::structural::validate(core, resource, new, Some(old)));
+    errors.extend(structural::validate(core, resource, new, Some(old)));
     errors.extend(validate_webhooks(resource, new, Some(old)));
     refuse(resource, new, &errors)?;
-    super::super::admit::merge(texts, warnings::warnings(target(&resource.gvk), new));
+    admit::merge(texts, warnings::warnings(target(&resource.gvk), new));
     Ok(())
 }
 
@@ -93,6 +92,6 @@ fn refuse(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<
     if errors.is_empty() {
         return Ok(());
     }
-    let name = super::super::meta::text(&object["metadata"], "name");
+    let name = meta::text(&object["metadata"], "name");
     Err(rejection(invalid_status(target(&resource.gvk), name, errors)))
 }
